@@ -1,0 +1,107 @@
+//! The coordinator's side of the bus: reports in groups, tasks out.
+
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::consumer::{PullConsumer, pull};
+use async_nats::jetstream::{AckKind, Message};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use proto::subject::Stream;
+
+use crate::bus::{Bus, BusError, Put};
+use crate::streams::REPORTS;
+
+/// A delivered report; acknowledged after its effect is committed.
+pub struct Delivery(Message);
+
+impl Delivery {
+    /// Its bytes.
+    #[must_use]
+    pub fn payload(&self) -> &Bytes {
+        &self.0.payload
+    }
+    /// Its subject.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+    /// Its effect is durable.
+    pub async fn done(&self) {
+        self.acknowledge(AckKind::Ack).await;
+    }
+    /// It cannot be applied yet: deliver it again after a pause.
+    pub async fn later(&self, pause: Duration) {
+        self.acknowledge(AckKind::Nak(Some(pause))).await;
+    }
+    async fn acknowledge(&self, kind: AckKind) {
+        if let Err(error) = self.0.ack_with(kind).await {
+            tracing::debug!(%error, "failed to acknowledge a report");
+        }
+    }
+}
+
+impl Bus {
+    /// Up to `max` reports; waits up to `wait` for the first.
+    ///
+    /// # Errors
+    /// When the stream or consumer is gone or the server does not answer.
+    pub async fn reports(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusError> {
+        let failed = |error: String| BusError::Manage { what: "pull reports".to_owned(), error };
+        let stream = self.jetstream.get_stream_no_info(Stream::Report.name()).await;
+        let stream = stream.map_err(|e| failed(e.to_string()))?;
+        let consumer: PullConsumer =
+            stream.get_consumer::<pull::Config>(REPORTS).await.map_err(|e| failed(e.to_string()))?;
+        let mut deliveries = Vec::new();
+        let pull = consumer.batch().max_messages(1).expires(wait).messages().await;
+        let mut first = pull.map_err(|e| failed(e.to_string()))?;
+        if let Some(message) = first.next().await {
+            deliveries.push(Delivery(message.map_err(|e| failed(e.to_string()))?));
+            let rest = consumer.fetch().max_messages(max.saturating_sub(1).max(1)).messages().await;
+            let mut rest = rest.map_err(|e| failed(e.to_string()))?;
+            while let Some(message) = rest.next().await {
+                deliveries.push(Delivery(message.map_err(|e| failed(e.to_string()))?));
+            }
+        }
+        Ok(deliveries)
+    }
+
+    /// Queues a task once, however often it is sent.
+    ///
+    /// # Errors
+    /// When no acknowledgement came.
+    pub async fn send_task(&self, subject: &str, payload: Bytes) -> Result<Put, BusError> {
+        self.put(Stream::Task, subject, payload).await
+    }
+
+    /// Keeps a refused message with its reason and where it came from.
+    ///
+    /// # Errors
+    /// When no acknowledgement came.
+    pub async fn refuse(&self, subject: &str, from: &str, reason: &str, payload: Bytes) -> Result<(), BusError> {
+        let failed = |what: String| BusError::Publish { subject: subject.to_owned(), what };
+        let mut headers = HeaderMap::new();
+        // A header's value is one line.
+        let reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1000).collect();
+        headers.insert("apportion-reason", reason);
+        headers.insert("apportion-subject", from);
+        let sent = self.jetstream.publish_with_headers(subject.to_owned(), headers, payload).await;
+        let ack = sent.map_err(|e| failed(e.to_string()))?;
+        ack.await.map(|_| ()).map_err(|e| failed(e.to_string()))
+    }
+
+    /// Subjects of the tasks that are queued or held by a worker, up to the server's limit per answer.
+    ///
+    /// # Errors
+    /// When the stream is gone or the server does not answer.
+    pub async fn queued_tasks(&self) -> Result<std::collections::HashSet<String>, BusError> {
+        let failed = |error: String| BusError::Manage { what: "list queued tasks".to_owned(), error };
+        let stream = self.jetstream.get_stream_no_info(Stream::Task.name()).await.map_err(|e| failed(e.to_string()))?;
+        let mut subjects = stream.info_with_subjects(Stream::Task.wildcard()).await.map_err(|e| failed(e.to_string()))?;
+        let mut found = std::collections::HashSet::new();
+        while let Some(subject) = subjects.next().await {
+            found.insert(subject.map_err(|e| failed(e.to_string()))?.0);
+        }
+        Ok(found)
+    }
+}

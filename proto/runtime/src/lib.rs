@@ -1,0 +1,22 @@
+//! How a process lives: settings, telemetry, bus (NATS), store (Postgres), keepers (actix), shutdown.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`process`] | a process from start to exit code |
+//! | [`bus`] | the one NATS connection; write-once publishing |
+//! | [`streams`] | what the streams and consumers look like |
+//! | [`data`] | batches and manifests over the bus; the cache of configurations |
+//! | [`inbox`] | the coordinator's side: reports in, tasks out |
+//! | [`worker`] | the pump: pull a task, ask the worker, report, acknowledge |
+//! | [`store`] | the Postgres pool |
+//! | [`keeper`] | starting actors |
+
+pub mod bus;
+pub mod data;
+pub mod inbox;
+pub mod keeper;
+pub mod process;
+pub mod settings;
+pub mod store;
+pub mod streams;
+pub mod worker;

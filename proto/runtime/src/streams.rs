@@ -1,0 +1,118 @@
+//! What the streams and consumers look like. Made by the coordinator; workers only use them.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use proto::ids::EmitterId;
+use proto::subject::{Lane, Queue, Stream, consumer, consumer_filters};
+
+use crate::bus::{Bus, BusError};
+use crate::settings::Settings;
+
+/// A task that shows no sign of life for this long goes to another worker.
+pub const ACK_WAIT: Duration = Duration::from_secs(20);
+
+/// How a stream is set up.
+fn stream_config(stream: Stream, settings: &Settings) -> Config {
+    let base = Config {
+        name: stream.name().to_owned(),
+        subjects: vec![stream.wildcard()],
+        discard: DiscardPolicy::New,
+        allow_direct: true,
+        num_replicas: 1,
+        ..Config::default()
+    };
+    let write_once = |config: Config| Config { max_messages_per_subject: 1, discard_new_per_subject: true, ..config };
+    let kept = |days: u64, config: Config| Config {
+        max_age: Duration::from_secs(days * 86_400),
+        max_bytes: settings.stream_bytes_max,
+        storage: StorageType::File,
+        deny_delete: true,
+        ..config
+    };
+    let queue = |config: Config| Config {
+        retention: RetentionPolicy::WorkQueue,
+        storage: StorageType::Memory,
+        max_bytes: 256 << 20,
+        ..config
+    };
+    match stream {
+        Stream::Line | Stream::Resolution | Stream::Driver | Stream::Inventory | Stream::Config => {
+            write_once(kept(settings.replay_horizon_days, base))
+        }
+        Stream::Row => write_once(kept(1, base)),
+        Stream::Task => write_once(queue(base)),
+        Stream::Report => queue(base),
+        Stream::Refused => kept(90, base),
+    }
+}
+
+/// How a task consumer is set up.
+fn consumer_config(name: &str, filters: Vec<String>) -> pull::Config {
+    pull::Config {
+        durable_name: Some(name.to_owned()),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: ACK_WAIT,
+        max_deliver: -1,
+        max_ack_pending: 10_000,
+        filter_subjects: filters,
+        ..pull::Config::default()
+    }
+}
+
+/// Name of the coordinator's consumer of reports.
+pub const REPORTS: &str = "coordinator";
+
+impl Bus {
+    /// Makes every stream and consumer that is missing and updates what differs. True when the task or report stream
+    /// had to be made: what was queued there is gone.
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn ensure_streams(&self, settings: &Settings, emitters: &[EmitterId]) -> Result<bool, BusError> {
+        let mut lost = false;
+        for stream in Stream::ALL {
+            let failed = |error: String| BusError::Manage { what: format!("set up stream {}", stream.name()), error };
+            let wanted = stream_config(stream, settings);
+            if self.jetstream.get_stream(stream.name()).await.is_err() {
+                lost |= matches!(stream, Stream::Task | Stream::Report);
+            }
+            self.jetstream.create_or_update_stream(wanted).await.map_err(|e| failed(e.to_string()))?;
+        }
+        for queue in Queue::ALL {
+            for lane in Lane::ALL {
+                for shard in 0..settings.shards {
+                    let filters = consumer_filters(queue, lane, shard, settings.shards, emitters);
+                    if filters.is_empty() {
+                        continue;
+                    }
+                    self.ensure_consumer(Stream::Task, &consumer(queue, lane, shard), filters).await?;
+                }
+            }
+        }
+        self.ensure_consumer(Stream::Report, REPORTS, vec![Stream::Report.wildcard()]).await?;
+        Ok(lost)
+    }
+
+    async fn ensure_consumer(&self, stream: Stream, name: &str, filters: Vec<String>) -> Result<(), BusError> {
+        let failed = |error: String| BusError::Manage { what: format!("set up consumer {name}"), error };
+        let made = self.jetstream.create_consumer_on_stream(consumer_config(name, filters), stream.name()).await;
+        made.map(|_| ()).map_err(|e| failed(e.to_string()))
+    }
+
+    /// Messages and bytes of each stream, for `status`.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn stream_usage(&self) -> Result<Vec<(Stream, u64, u64)>, BusError> {
+        let mut usage = Vec::new();
+        for stream in Stream::ALL {
+            let failed = |error: String| BusError::Manage { what: format!("ask for stream {}", stream.name()), error };
+            let handle = self.jetstream.get_stream(stream.name()).await.map_err(|e| failed(e.to_string()))?;
+            let state = &handle.cached_info().state;
+            usage.push((stream, state.messages, state.bytes));
+        }
+        Ok(usage)
+    }
+}

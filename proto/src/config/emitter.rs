@@ -1,0 +1,48 @@
+//! Emitters: where visible dates go.
+
+use serde::{Deserialize, Serialize};
+
+use super::field::Field;
+use crate::ids::EmitterId;
+
+/// One configured emitter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmitterConfig {
+    /// Its id, unique in the tenant.
+    pub id: EmitterId,
+    /// `csv`, `focus`, …
+    pub kind: String,
+    /// Folder of its files, relative to the configuration folder unless absolute.
+    #[serde(default)]
+    pub dir: Option<String>,
+    /// How rows are added up.
+    #[serde(default)]
+    pub aggregation: Aggregation,
+    /// Rows with equal values of these are added up. Empty: the kind's own.
+    #[serde(default)]
+    pub group_by: Vec<Field>,
+    /// Columns of the output, in order. Empty: the kind's own.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// Only dates of the last so many days. `None`: all.
+    #[serde(default)]
+    pub lookback_days: Option<u32>,
+    /// Version of the format, where the kind has several.
+    #[serde(default)]
+    pub version: Option<String>,
+}
+
+/// How rows are added up before they go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aggregation {
+    /// Every row as it is.
+    #[default]
+    None,
+    /// Per hour.
+    Hourly,
+    /// Per day.
+    Daily,
+    /// Per month.
+    Monthly,
+}

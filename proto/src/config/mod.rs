@@ -1,0 +1,170 @@
+//! The canonical, secret-free, resolved configuration of a tenant.
+//!
+//! What users write (YAML, CSV tables) is read and checked by the coordinator; what every other process sees is
+//! this: one value per tenant that holds all contents (tables, owners, the sources' built-in rules) and whose bytes
+//! are hashed. Lists without an order of their own are sorted, so equal meaning gives equal bytes.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`source`] | sources with the settings of their kind |
+//! | [`field`] | what a rule can look at |
+//! | [`matching`] | match trees and patterns |
+//! | [`rule`] | rules, chains, tiers |
+//! | [`table`] | tables, owner directory, virtual tags |
+//! | [`driver`] | weights from outside a unit |
+//! | [`emitter`] | where visible dates go |
+//! | [`trial`] | the tests that users write beside their rules |
+//! | [`hashing`] | which hash changes when |
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::currency::Currency;
+use crate::ids::{SourceId, TenantId};
+use crate::money::Amount;
+use crate::time::UnitDate;
+
+pub mod driver;
+pub mod emitter;
+pub mod field;
+pub mod hashing;
+pub mod matching;
+pub mod rule;
+pub mod source;
+pub mod table;
+pub mod trial;
+mod visible;
+
+pub use driver::{CostWindow, Driver, MetricOwner, SourceScope};
+pub use emitter::{Aggregation, EmitterConfig};
+pub use field::{Field, FieldError};
+pub use hashing::{CanonicalError, ENGINE_VERSION};
+pub use matching::{Match, Pattern};
+pub use rule::{CostShare, FixedShares, Part, Reason, Receivers, ResolutionSet, Rule, Tier, Usage};
+pub use source::{Duplicates, FocusSettings, SourceConfig, SourceSettings, SyntheticSettings};
+pub use table::{
+    KeyPattern, Normaliser, OwnerRow, Owners, Table, TablePattern, TableRow, VirtualTag,
+};
+pub use trial::{RuleTest, TestLine};
+
+/// Everything that is configured for one tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantConfig {
+    /// Whose configuration this is.
+    pub tenant: TenantId,
+    /// Expected currencies, sorted. Empty: any. A line in another one is kept and warned about.
+    #[serde(default)]
+    pub currency: Vec<Currency>,
+    /// Only dates of the last so many days (today included) are gathered. `None`: all there is.
+    #[serde(default)]
+    pub lookback_days: Option<u32>,
+    /// The youngest so many days are not gathered yet. `None`: 0.
+    #[serde(default)]
+    pub cutoff_days: Option<u32>,
+    /// Dates younger than this are `estimated`. `None`: a unit is final at once.
+    #[serde(default)]
+    pub final_after_days: Option<u32>,
+    /// What a quarantined line does to its date.
+    #[serde(default)]
+    pub on_bad_line: OnBadLine,
+    /// Where bills come from, sorted by id. Never empty.
+    pub sources: Vec<SourceConfig>,
+    /// Who can pay. `None`: the owner is the identity's value.
+    #[serde(default)]
+    pub owners: Option<Owners>,
+    /// Virtual tags by name, used as `vtag.NAME`.
+    #[serde(default)]
+    pub tags: BTreeMap<String, VirtualTag>,
+    /// Tables by name, with their contents.
+    #[serde(default)]
+    pub tables: BTreeMap<String, Table>,
+    /// Groups of owners by name; members sorted, without repetition, never empty.
+    #[serde(default)]
+    pub groups: BTreeMap<String, Vec<String>>,
+    /// Drivers by name.
+    #[serde(default)]
+    pub drivers: BTreeMap<String, Driver>,
+    /// The user's rules, in order. The built-in rules stand in each [`SourceConfig`].
+    #[serde(default)]
+    pub allocation: Vec<Rule>,
+    /// The user's tests of the rules, in order.
+    #[serde(default)]
+    pub tests: Vec<RuleTest>,
+    /// Where visible dates go, sorted by id.
+    #[serde(default)]
+    pub emitters: Vec<EmitterConfig>,
+    /// When deletions and withdrawals wait for a person.
+    #[serde(default)]
+    pub guards: Guards,
+}
+
+/// What a quarantined line does to its date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBadLine {
+    /// The line is set aside and counted; the rest of the date goes on.
+    #[default]
+    Quarantine,
+    /// The date does not become visible while it has a quarantined line.
+    Hold,
+}
+
+/// When deletions and withdrawals wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guards {
+    /// So many gathers in a row that find nothing before anything is deleted. `None`: never.
+    pub zero_gather_threshold: Option<u32>,
+    /// And so many seconds since the first of them.
+    pub min_wall_seconds: u64,
+    /// A drop of more than this percentage waits likewise. 0 to 100.
+    pub max_drop_percent: Amount,
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        let twenty = Amount::parse("20").expect("20 is a decimal number");
+        Self { zero_gather_threshold: Some(3), min_wall_seconds: 86_400, max_drop_percent: twenty }
+    }
+}
+
+/// Days for which something holds: from `from` (included) to `until` (not included).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Validity {
+    /// First day. `None`: since ever.
+    #[serde(default)]
+    pub from: Option<UnitDate>,
+    /// First day after. `None`: for ever.
+    #[serde(default)]
+    pub until: Option<UnitDate>,
+}
+
+impl Validity {
+    /// Whether it holds on that day.
+    #[must_use]
+    pub fn contains(&self, date: UnitDate) -> bool {
+        self.from.is_none_or(|from| from <= date) && self.until.is_none_or(|until| date < until)
+    }
+    /// Whether some day lies in both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let before = |until: Option<UnitDate>, from: Option<UnitDate>| matches!((until, from), (Some(until), Some(from)) if until <= from);
+        !before(self.until, other.from) && !before(other.until, self.from)
+    }
+}
+
+impl TenantConfig {
+    /// The source with that id.
+    #[must_use]
+    pub fn source(&self, id: &SourceId) -> Option<&SourceConfig> {
+        self.sources.iter().find(|source| source.id == *id)
+    }
+
+    /// The rules that a line of `source` meets on `date`, in order: the user's, the source's built-in ones, the
+    /// source's default chain (which matches every line). The first that matches decides.
+    #[must_use]
+    pub fn rules_in_force<'a>(&'a self, source: &'a SourceConfig, date: UnitDate) -> Vec<&'a Rule> {
+        let user = self.allocation.iter().filter(|rule| rule.holds(&source.id, date));
+        user.chain(&source.built_in_rules).chain([&source.default_rule]).collect()
+    }
+}
