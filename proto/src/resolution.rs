@@ -146,14 +146,14 @@ impl ResolutionBatch {
                 tenant_period: Vec::new(),
                 usage: Vec::new(),
             };
-            for e in at..end {
+            for (e, value) in values.iter().enumerate().take(end).skip(at) {
                 let identity = self.identity.get(e).unwrap_or_default().to_owned();
                 match self.which[e] {
                     0 => item.resource_active.push(identity),
                     1 => item.metrics_derived.push(identity),
                     2 => item.tenant_period.push(identity),
                     3 => {
-                        let value = values[e].ok_or(ColumnError::Damaged {
+                        let value = value.ok_or(ColumnError::Damaged {
                             column: "value",
                             what: "usage without value",
                         })?;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{self, ErrorCode, context::PublishErrorKind, stream::DirectGetErrorKind};
+use async_nats::jetstream::{
+    self, ErrorCode, context::PublishErrorKind, stream::DirectGetErrorKind,
+};
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use proto::hash::Hash128;
@@ -24,7 +26,9 @@ pub enum BusError {
         error: async_nats::ConnectError,
     },
     /// The server is too old.
-    #[error("nats-server {0} is too old: 2.15 or newer is needed (run deploy/setup, or upgrade it)")]
+    #[error(
+        "nats-server {0} is too old: 2.15 or newer is needed (run deploy/setup, or upgrade it)"
+    )]
     Version(String),
     /// A publish was not acknowledged.
     #[error("failed to publish to {subject}: {what}")]
@@ -83,7 +87,9 @@ impl Bus {
         let connect = || {
             let options = async_nats::ConnectOptions::new().name(format!("apportion {name}"));
             let options = match credentials {
-                Some((user, Some(password))) => options.user_and_password(user.into(), password.into()),
+                Some((user, Some(password))) => {
+                    options.user_and_password(user.into(), password.into())
+                }
                 Some((token, None)) => options.token(token.into()),
                 None => options,
             };
@@ -111,13 +117,23 @@ impl Bus {
     ///
     /// # Errors
     /// When another content is there, or no acknowledgement came within about a minute.
-    pub async fn put(&self, stream: Stream, subject: &str, payload: Bytes) -> Result<Put, BusError> {
+    pub async fn put(
+        &self,
+        stream: Stream,
+        subject: &str,
+        payload: Bytes,
+    ) -> Result<Put, BusError> {
         let put = || self.put_once(stream, subject, payload.clone());
         let again = |e: &BusError| !matches!(e, BusError::Conflict(_));
         put.retry(patience()).when(again).await
     }
 
-    async fn put_once(&self, stream: Stream, subject: &str, payload: Bytes) -> Result<Put, BusError> {
+    pub(crate) async fn put_once(
+        &self,
+        stream: Stream,
+        subject: &str,
+        payload: Bytes,
+    ) -> Result<Put, BusError> {
         let failed = |what: String| BusError::Publish { subject: subject.to_owned(), what };
         let sent = self.jetstream.publish(subject.to_owned(), payload.clone()).await;
         let acknowledged = match sent {
@@ -128,10 +144,11 @@ impl Bus {
             Ok(_) => return Ok(Put::Stored),
             Err(error) => error,
         };
-        match error.kind() {
-            PublishErrorKind::StreamNotFound => return Err(BusError::NoStream(subject.to_owned())),
-            PublishErrorKind::Other if is_already_there(&error) => {}
-            _ => return Err(failed(proto::fault::chain(&error))),
+        if error.kind() == PublishErrorKind::StreamNotFound {
+            return Err(BusError::NoStream(subject.to_owned()));
+        }
+        if !is_already_there(&error) {
+            return Err(failed(proto::fault::chain(&error)));
         }
         match self.get(stream, subject).await? {
             Some(there) if Hash128::of(&there) == Hash128::of(&payload) => Ok(Put::AlreadyThere),
@@ -152,10 +169,15 @@ impl Bus {
                 Ok(ack) => ack.await,
                 Err(error) => Err(error),
             };
-            acknowledged.map(|_| ()).map_err(|error| match error.kind() {
-                PublishErrorKind::StreamNotFound => BusError::NoStream(subject.to_owned()),
-                _ => BusError::Publish { subject: subject.to_owned(), what: proto::fault::chain(&error) },
-            })
+            let error = match acknowledged {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            if error.kind() == PublishErrorKind::StreamNotFound {
+                return Err(BusError::NoStream(subject.to_owned()));
+            }
+            let what = proto::fault::chain(&error);
+            Err(BusError::Publish { subject: subject.to_owned(), what })
         };
         send.retry(patience()).await
     }
@@ -184,7 +206,11 @@ impl Bus {
     /// When the server refuses or does not answer.
     pub async fn purge(&self, stream: Stream, subject: &str) -> Result<(), BusError> {
         let failed = |error: String| BusError::Manage { what: format!("purge {subject}"), error };
-        let handle = self.jetstream.get_stream_no_info(stream.name()).await.map_err(|e| failed(e.to_string()))?;
+        let handle = self
+            .jetstream
+            .get_stream_no_info(stream.name())
+            .await
+            .map_err(|e| failed(e.to_string()))?;
         handle.purge().filter(subject).await.map(|_| ()).map_err(|e| failed(e.to_string()))
     }
 }
@@ -200,7 +226,8 @@ fn patience() -> ExponentialBuilder {
 
 fn is_already_there(error: &jetstream::context::PublishError) -> bool {
     let source = std::error::Error::source(error);
-    let code = source.and_then(|e| e.downcast_ref::<jetstream::Error>()).map(jetstream::Error::error_code);
+    let code =
+        source.and_then(|e| e.downcast_ref::<jetstream::Error>()).map(jetstream::Error::error_code);
     code == Some(ErrorCode::STREAM_STORE_FAILED)
         && source.is_some_and(|e| e.to_string().contains("maximum messages per subject"))
 }
@@ -211,7 +238,8 @@ fn split_credentials(url: &str) -> (String, Option<(&str, Option<&str>)>) {
     match rest.rsplit_once('@') {
         None => (format!("{scheme}://{rest}"), None),
         Some((credentials, host)) => {
-            let pair = credentials.split_once(':').map_or((credentials, None), |(u, p)| (u, Some(p)));
+            let pair =
+                credentials.split_once(':').map_or((credentials, None), |(u, p)| (u, Some(p)));
             (format!("{scheme}://{host}"), Some(pair))
         }
     }
@@ -230,7 +258,10 @@ mod tests {
     #[test]
     fn credentials_leave_the_address() {
         assert_eq!(split_credentials("nats://t0k@h:1"), ("nats://h:1".into(), Some(("t0k", None))));
-        assert_eq!(split_credentials("nats://u:p@h:1"), ("nats://h:1".into(), Some(("u", Some("p")))));
+        assert_eq!(
+            split_credentials("nats://u:p@h:1"),
+            ("nats://h:1".into(), Some(("u", Some("p"))))
+        );
         assert_eq!(split_credentials("h:1"), ("nats://h:1".into(), None));
     }
 

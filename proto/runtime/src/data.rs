@@ -52,7 +52,9 @@ impl DataError {
     pub fn class(&self) -> FailureClass {
         match self {
             Self::Missing(_) | Self::Different(_) => FailureClass::InputMissing,
-            Self::Bus(BusError::Conflict(_)) | Self::Oversized(_) | Self::Column(_) => FailureClass::Data,
+            Self::Bus(BusError::Conflict(_)) | Self::Oversized(_) | Self::Column(_) => {
+                FailureClass::Data
+            }
             // A newer schema heals when this build is upgraded.
             Self::Bus(_) | Self::Envelope(EnvelopeError::Schema { .. }) => FailureClass::Transient,
             Self::Envelope(_) => FailureClass::Data,
@@ -90,7 +92,18 @@ impl BatchWriter {
         let address = UnitAddress::new(stream, tenant, source, date, generation, attempt);
         let (tenant, source) = (tenant.clone(), source.clone());
         let manifest = ManifestBuilder::default();
-        Self { bus: bus.clone(), stream, address, tenant, source, date, generation, attempt, in_flight: None, manifest }
+        Self {
+            bus: bus.clone(),
+            stream,
+            address,
+            tenant,
+            source,
+            date,
+            generation,
+            attempt,
+            in_flight: None,
+            manifest,
+        }
     }
 
     /// Publishes the next batch, which holds `items` items.
@@ -109,13 +122,19 @@ impl BatchWriter {
         let batch = self.manifest.add_batch(u32::try_from(items).unwrap_or(u32::MAX), &payload);
         self.settle().await?;
         let (bus, stream, subject) = (self.bus.clone(), self.stream, self.address.batch(batch));
-        self.in_flight = Some(tokio::spawn(async move { bus.put(stream, &subject, Bytes::from(payload)).await }));
+        self.in_flight =
+            Some(tokio::spawn(
+                async move { bus.put(stream, &subject, Bytes::from(payload)).await },
+            ));
         Ok(())
     }
 
     async fn settle(&mut self) -> Result<(), DataError> {
         if let Some(sent) = self.in_flight.take() {
-            let failed = |e: tokio::task::JoinError| BusError::Publish { subject: self.address.all(), what: e.to_string() };
+            let failed = |e: tokio::task::JoinError| BusError::Publish {
+                subject: self.address.all(),
+                what: e.to_string(),
+            };
             sent.await.map_err(failed)??;
         }
         Ok(())
@@ -154,7 +173,8 @@ impl<B: Body> BatchReader<B> {
         date: UnitDate,
         manifest: &Manifest,
     ) -> Self {
-        let address = UnitAddress::new(stream, tenant, source, date, manifest.generation, manifest.attempt);
+        let address =
+            UnitAddress::new(stream, tenant, source, date, manifest.generation, manifest.attempt);
         let rest = (0..).zip(manifest.batches.iter().copied()).collect();
         Self { bus: bus.clone(), stream, address, rest, ahead: VecDeque::new(), body: PhantomData }
     }
@@ -168,12 +188,20 @@ impl<B: Body> BatchReader<B> {
             && let Some((batch, expected)) = self.rest.pop_front()
         {
             let (bus, stream, subject) = (self.bus.clone(), self.stream, self.address.batch(batch));
-            self.ahead.push_back((batch, expected, tokio::spawn(async move { bus.get(stream, &subject).await })));
+            self.ahead.push_back((
+                batch,
+                expected,
+                tokio::spawn(async move { bus.get(stream, &subject).await }),
+            ));
         }
         let Some((batch, expected, fetch)) = self.ahead.pop_front() else { return Ok(None) };
         let subject = self.address.batch(batch);
-        let failed = |e: tokio::task::JoinError| BusError::Read { subject: subject.clone(), what: e.to_string() };
-        let payload = fetch.await.map_err(failed)??.ok_or_else(|| DataError::Missing(subject.clone()))?;
+        let failed = |e: tokio::task::JoinError| BusError::Read {
+            subject: subject.clone(),
+            what: e.to_string(),
+        };
+        let payload =
+            fetch.await.map_err(failed)??.ok_or_else(|| DataError::Missing(subject.clone()))?;
         if Hash128::of(&payload) == expected.hash {
             Ok(Some((batch, payload)))
         } else {
@@ -191,11 +219,14 @@ impl<B: Body> BatchReader<B> {
     }
 }
 
+/// Oldest first.
+type Cached = VecDeque<((TenantId, Hash128), Arc<TenantConfig>)>;
+
 /// Tenant configurations by hash: content-addressed, so a cached one is never stale.
 #[derive(Clone)]
 pub struct Configs {
     bus: Bus,
-    cached: Arc<Mutex<VecDeque<((TenantId, Hash128), Arc<TenantConfig>)>>>,
+    cached: Arc<Mutex<Cached>>,
 }
 
 impl Configs {
@@ -209,13 +240,18 @@ impl Configs {
     ///
     /// # Errors
     /// When it is not on the CONFIG stream (the coordinator publishes it again) or NATS does not answer.
-    pub async fn get(&self, tenant: &TenantId, hash: Hash128) -> Result<Arc<TenantConfig>, DataError> {
+    pub async fn get(
+        &self,
+        tenant: &TenantId,
+        hash: Hash128,
+    ) -> Result<Arc<TenantConfig>, DataError> {
         let key = (tenant.clone(), hash);
         if let Some(found) = self.lock().iter().find(|(k, _)| *k == key) {
             return Ok(Arc::clone(&found.1));
         }
         let subject = subject::config(tenant, hash);
-        let payload = self.bus.get(Stream::Config, &subject).await?.ok_or(DataError::Missing(subject))?;
+        let payload =
+            self.bus.get(Stream::Config, &subject).await?.ok_or(DataError::Missing(subject))?;
         let config: Arc<TenantConfig> = Arc::new(envelope::decode(&payload)?.1);
         let mut cached = self.lock();
         cached.push_back((key, Arc::clone(&config)));
@@ -225,7 +261,7 @@ impl Configs {
         Ok(config)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<((TenantId, Hash128), Arc<TenantConfig>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Cached> {
         self.cached.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

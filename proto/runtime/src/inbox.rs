@@ -50,8 +50,10 @@ impl Bus {
         let failed = |error: String| BusError::Manage { what: "pull reports".to_owned(), error };
         let stream = self.jetstream.get_stream_no_info(Stream::Report.name()).await;
         let stream = stream.map_err(|e| failed(e.to_string()))?;
-        let consumer: PullConsumer =
-            stream.get_consumer::<pull::Config>(REPORTS).await.map_err(|e| failed(e.to_string()))?;
+        let consumer: PullConsumer = stream
+            .get_consumer::<pull::Config>(REPORTS)
+            .await
+            .map_err(|e| failed(e.to_string()))?;
         let mut deliveries = Vec::new();
         let pull = consumer.batch().max_messages(1).expires(wait).messages().await;
         let mut first = pull.map_err(|e| failed(e.to_string()))?;
@@ -66,23 +68,30 @@ impl Bus {
         Ok(deliveries)
     }
 
-    /// Queues a task once, however often it is sent.
+    /// Queues a task once, however often it is sent. One try: what fails stays written down and is sent again.
     ///
     /// # Errors
     /// When no acknowledgement came.
     pub async fn send_task(&self, subject: &str, payload: Bytes) -> Result<Put, BusError> {
-        self.put(Stream::Task, subject, payload).await
+        self.put_once(Stream::Task, subject, payload).await
     }
 
     /// Keeps a refused message with its reason and where it came from.
     ///
     /// # Errors
     /// When no acknowledgement came.
-    pub async fn refuse(&self, subject: &str, from: &str, reason: &str, payload: Bytes) -> Result<(), BusError> {
+    pub async fn refuse(
+        &self,
+        subject: &str,
+        from: &str,
+        reason: &str,
+        payload: Bytes,
+    ) -> Result<(), BusError> {
         let failed = |what: String| BusError::Publish { subject: subject.to_owned(), what };
         let mut headers = HeaderMap::new();
         // A header's value is one line.
-        let reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1000).collect();
+        let reason: String =
+            reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1000).collect();
         headers.insert("apportion-reason", reason);
         headers.insert("apportion-subject", from);
         let sent = self.jetstream.publish_with_headers(subject.to_owned(), headers, payload).await;
@@ -95,9 +104,17 @@ impl Bus {
     /// # Errors
     /// When the stream is gone or the server does not answer.
     pub async fn queued_tasks(&self) -> Result<std::collections::HashSet<String>, BusError> {
-        let failed = |error: String| BusError::Manage { what: "list queued tasks".to_owned(), error };
-        let stream = self.jetstream.get_stream_no_info(Stream::Task.name()).await.map_err(|e| failed(e.to_string()))?;
-        let mut subjects = stream.info_with_subjects(Stream::Task.wildcard()).await.map_err(|e| failed(e.to_string()))?;
+        let failed =
+            |error: String| BusError::Manage { what: "list queued tasks".to_owned(), error };
+        let stream = self
+            .jetstream
+            .get_stream_no_info(Stream::Task.name())
+            .await
+            .map_err(|e| failed(e.to_string()))?;
+        let mut subjects = stream
+            .info_with_subjects(Stream::Task.wildcard())
+            .await
+            .map_err(|e| failed(e.to_string()))?;
         let mut found = std::collections::HashSet::new();
         while let Some(subject) = subjects.next().await {
             found.insert(subject.map_err(|e| failed(e.to_string()))?.0);

@@ -133,9 +133,13 @@ fn failed(error: &ProcessError) -> ExitCode {
 }
 
 fn telemetry(json: bool) {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,async_nats=warn,tokio_postgres=warn,refinery_core=warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        EnvFilter::new("info,async_nats=warn,tokio_postgres=warn,refinery_core=warn")
+    });
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
     let set = if json { builder.json().try_init() } else { builder.try_init() };
     if let Err(error) = set {
         tracing::debug!(%error, "telemetry was set up before");
@@ -153,7 +157,9 @@ fn panic_ends_process() {
 }
 
 async fn signals(switch: watch::Sender<bool>) {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("failed to listen for signals");
         return;
     };

@@ -40,7 +40,9 @@ pub enum SettingsError {
     #[error("APPORTION_SHARDS is {0}: it must divide 64 (1, 2, 4, 8, 16, 32 or 64)")]
     Shards(u32),
     /// Shards that do not exist.
-    #[error("APPORTION_SERVE_SHARDS is {text:?}: name shards 0 to {max}, such as 0-{max} or 0,{max}")]
+    #[error(
+        "APPORTION_SERVE_SHARDS is {text:?}: name shards 0 to {max}, such as 0-{max} or 0,{max}"
+    )]
     Serve {
         /// As given.
         text: String,
@@ -64,7 +66,7 @@ impl Settings {
             builder = builder.set_override_option(key, std::env::var(name).ok())?;
         }
         let settings: Self = builder.build()?.try_deserialize()?;
-        if settings.shards == 0 || proto::subject::PARTITIONS % settings.shards != 0 {
+        if settings.shards == 0 || !proto::subject::PARTITIONS.is_multiple_of(settings.shards) {
             return Err(SettingsError::Shards(settings.shards));
         }
         settings.served_shards()?;
@@ -94,8 +96,15 @@ impl Settings {
     }
 }
 
-const KEYS: [&str; 7] =
-    ["slots", "pool_max", "shards", "serve_shards", "log_json", "stream_bytes_max", "replay_horizon_days"];
+const KEYS: [&str; 7] = [
+    "slots",
+    "pool_max",
+    "shards",
+    "serve_shards",
+    "log_json",
+    "stream_bytes_max",
+    "replay_horizon_days",
+];
 
 #[cfg(test)]
 mod tests {

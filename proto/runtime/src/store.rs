@@ -4,13 +4,17 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use deadpool_postgres::tokio_postgres::{self, NoTls};
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
 
 /// Why Postgres cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// No address.
-    #[error("DATABASE_URL is not set: this role needs Postgres; set it to postgres://user@host/database")]
+    #[error(
+        "DATABASE_URL is not set: this role needs Postgres; set it to postgres://user@host/database"
+    )]
     Unset,
     /// The address makes no sense.
     #[error("DATABASE_URL cannot be read: write postgres://user:password@host:port/database")]
@@ -44,7 +48,8 @@ impl StoreError {
             Self::Connect(_) => true,
             Self::Sql { error, .. } => error.code().is_none_or(|code| {
                 // Classes: 08 connection, 40 rollback, 53 resources, 55 object state, 57 operator intervention; 25006 read-only.
-                matches!(&code.code()[..2], "08" | "40" | "53" | "55" | "57") || code.code() == "25006"
+                matches!(&code.code()[..2], "08" | "40" | "53" | "55" | "57")
+                    || code.code() == "25006"
             }),
             Self::Unset | Self::Url(_) | Self::Build(_) => false,
         }
@@ -69,10 +74,17 @@ impl Store {
         config.options("-c search_path=apportion -c TimeZone=UTC -c client_min_messages=warning");
         config.connect_timeout(Duration::from_secs(5));
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Verified };
-        let timeouts =
-            Timeouts { wait: Some(Duration::from_secs(30)), create: Some(Duration::from_secs(10)), recycle: None };
+        let timeouts = Timeouts {
+            wait: Some(Duration::from_secs(30)),
+            create: Some(Duration::from_secs(10)),
+            recycle: None,
+        };
         let manager = Manager::from_config(config, NoTls, manager);
-        let pool = Pool::builder(manager).max_size(max).timeouts(timeouts).runtime(Runtime::Tokio1).build()?;
+        let pool = Pool::builder(manager)
+            .max_size(max)
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1)
+            .build()?;
         Ok(Self(pool))
     }
 

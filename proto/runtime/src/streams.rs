@@ -23,7 +23,11 @@ fn stream_config(stream: Stream, settings: &Settings) -> Config {
         num_replicas: 1,
         ..Config::default()
     };
-    let write_once = |config: Config| Config { max_messages_per_subject: 1, discard_new_per_subject: true, ..config };
+    let write_once = |config: Config| Config {
+        max_messages_per_subject: 1,
+        discard_new_per_subject: true,
+        ..config
+    };
     let kept = |days: u64, config: Config| Config {
         max_age: Duration::from_secs(days * 86_400),
         max_bytes: settings.stream_bytes_max,
@@ -70,15 +74,25 @@ impl Bus {
     ///
     /// # Errors
     /// When the server refuses or does not answer.
-    pub async fn ensure_streams(&self, settings: &Settings, emitters: &[EmitterId]) -> Result<bool, BusError> {
+    pub async fn ensure_streams(
+        &self,
+        settings: &Settings,
+        emitters: &[EmitterId],
+    ) -> Result<bool, BusError> {
         let mut lost = false;
         for stream in Stream::ALL {
-            let failed = |error: String| BusError::Manage { what: format!("set up stream {}", stream.name()), error };
+            let failed = |error: String| BusError::Manage {
+                what: format!("set up stream {}", stream.name()),
+                error,
+            };
             let wanted = stream_config(stream, settings);
             if self.jetstream.get_stream(stream.name()).await.is_err() {
                 lost |= matches!(stream, Stream::Task | Stream::Report);
             }
-            self.jetstream.create_or_update_stream(wanted).await.map_err(|e| failed(e.to_string()))?;
+            self.jetstream
+                .create_or_update_stream(wanted)
+                .await
+                .map_err(|e| failed(e.to_string()))?;
         }
         for queue in Queue::ALL {
             for lane in Lane::ALL {
@@ -87,7 +101,8 @@ impl Bus {
                     if filters.is_empty() {
                         continue;
                     }
-                    self.ensure_consumer(Stream::Task, &consumer(queue, lane, shard), filters).await?;
+                    self.ensure_consumer(Stream::Task, &consumer(queue, lane, shard), filters)
+                        .await?;
                 }
             }
         }
@@ -95,9 +110,18 @@ impl Bus {
         Ok(lost)
     }
 
-    async fn ensure_consumer(&self, stream: Stream, name: &str, filters: Vec<String>) -> Result<(), BusError> {
-        let failed = |error: String| BusError::Manage { what: format!("set up consumer {name}"), error };
-        let made = self.jetstream.create_consumer_on_stream(consumer_config(name, filters), stream.name()).await;
+    async fn ensure_consumer(
+        &self,
+        stream: Stream,
+        name: &str,
+        filters: Vec<String>,
+    ) -> Result<(), BusError> {
+        let failed =
+            |error: String| BusError::Manage { what: format!("set up consumer {name}"), error };
+        let made = self
+            .jetstream
+            .create_consumer_on_stream(consumer_config(name, filters), stream.name())
+            .await;
         made.map(|_| ()).map_err(|e| failed(e.to_string()))
     }
 
@@ -108,8 +132,15 @@ impl Bus {
     pub async fn stream_usage(&self) -> Result<Vec<(Stream, u64, u64)>, BusError> {
         let mut usage = Vec::new();
         for stream in Stream::ALL {
-            let failed = |error: String| BusError::Manage { what: format!("ask for stream {}", stream.name()), error };
-            let handle = self.jetstream.get_stream(stream.name()).await.map_err(|e| failed(e.to_string()))?;
+            let failed = |error: String| BusError::Manage {
+                what: format!("ask for stream {}", stream.name()),
+                error,
+            };
+            let handle = self
+                .jetstream
+                .get_stream(stream.name())
+                .await
+                .map_err(|e| failed(e.to_string()))?;
             let state = &handle.cached_info().state;
             usage.push((stream, state.messages, state.bytes));
         }

@@ -82,9 +82,12 @@ impl TaskContext {
     /// # Errors
     /// When it cannot be published.
     pub async fn report(&self, report: &Report) -> Result<(), DataError> {
-        let header = Header::new::<Report>(self.header.tenant.clone(), self.header.generation, self.attempt);
+        let header =
+            Header::new::<Report>(self.header.tenant.clone(), self.header.generation, self.attempt);
         let payload = envelope::encode(&header.of_source(self.source.clone()), report)?;
-        self.bus.append(&subject::report(&self.header.tenant, &self.source), Bytes::from(payload)).await?;
+        self.bus
+            .append(&subject::report(&self.header.tenant, &self.source), Bytes::from(payload))
+            .await?;
         Ok(())
     }
 }
@@ -143,7 +146,11 @@ pub struct Serve {
 ///
 /// # Errors
 /// When the settings name shards that do not exist.
-pub async fn serve<W: Worker>(process: &Process, worker: W, queues: &[Serve]) -> Result<(), ProcessError> {
+pub async fn serve<W: Worker>(
+    process: &Process,
+    worker: W,
+    queues: &[Serve],
+) -> Result<(), ProcessError> {
     let mut pumps = JoinSet::new();
     for serve in queues {
         for shard in process.settings.served_shards()? {
@@ -204,9 +211,15 @@ impl<W: Worker> Pump<W> {
                 drop((slot, replay));
             });
         }
-        let drained = tokio::time::timeout(DRAIN_WAIT, async { while tasks.join_next().await.is_some() {} }).await;
+        let drained =
+            tokio::time::timeout(DRAIN_WAIT, async { while tasks.join_next().await.is_some() {} })
+                .await;
         if drained.is_err() {
-            tracing::warn!(queue = self.queue.token(), tasks = tasks.len(), "gave tasks up for redelivery");
+            tracing::warn!(
+                queue = self.queue.token(),
+                tasks = tasks.len(),
+                "gave tasks up for redelivery"
+            );
         }
     }
 
@@ -224,7 +237,11 @@ impl<W: Worker> Pump<W> {
         }
     }
 
-    async fn pull_from(&self, name: &str, wait: Duration) -> Result<Option<Message>, async_nats::Error> {
+    async fn pull_from(
+        &self,
+        name: &str,
+        wait: Duration,
+    ) -> Result<Option<Message>, async_nats::Error> {
         let stream = self.bus.jetstream.get_stream_no_info(Stream::Task.name()).await?;
         let found: PullConsumer = stream.get_consumer::<pull::Config>(name).await?;
         let mut batch = if wait.is_zero() {
@@ -283,7 +300,11 @@ async fn handle<W: Worker>(bus: Bus, configs: Configs, worker: W, queue: Queue, 
     acknowledge(&message, AckKind::Ack).await;
 }
 
-async fn with_progress<T>(work: impl Future<Output = T>, progress: &Progress, message: &Message) -> T {
+async fn with_progress<T>(
+    work: impl Future<Output = T>,
+    progress: &Progress,
+    message: &Message,
+) -> T {
     tokio::pin!(work);
     let mut every = tokio::time::interval(PROGRESS_EVERY);
     every.tick().await;
@@ -326,7 +347,9 @@ async fn refuse(bus: &Bus, queue: Queue, message: &Message, reason: &str) {
     };
     match bus.refuse(&subject, &message.subject, reason, message.payload.clone()).await {
         Ok(()) => acknowledge(message, AckKind::Term).await,
-        Err(error) => tracing::warn!(error = proto::fault::chain(&error), "failed to keep a refused task"),
+        Err(error) => {
+            tracing::warn!(error = proto::fault::chain(&error), "failed to keep a refused task")
+        }
     }
 }
 

@@ -17,7 +17,7 @@ pub enum Driver {
         /// The source that is asked.
         source: SourceId,
         /// How a series' labels become an owner. `None`: they stay an identity.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<MetricOwner>,
     },
     /// A table of the configuration: owner to weight.
@@ -31,10 +31,10 @@ pub enum Driver {
         #[serde(default)]
         sources: SourceScope,
         /// Which measure. `None`: each source's own `cost`.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         cost: Option<Measure>,
         /// Which lines count. `None`: those with ChargeCategory `Usage`.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         of: Option<Match>,
         /// Lines of which days count.
         #[serde(default)]

@@ -13,22 +13,22 @@ pub struct EmitterConfig {
     /// `csv`, `focus`, …
     pub kind: String,
     /// Folder of its files, relative to the configuration folder unless absolute.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<String>,
     /// How rows are added up.
     #[serde(default)]
     pub aggregation: Aggregation,
     /// Rows with equal values of these are added up. Empty: the kind's own.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub group_by: Vec<Field>,
     /// Columns of the output, in order. Empty: the kind's own.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
     /// Only dates of the last so many days. `None`: all.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lookback_days: Option<u32>,
     /// Version of the format, where the kind has several.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
 

@@ -123,7 +123,9 @@ impl TenantConfig {
                 cost: focus.cost,
                 duplicates: focus.duplicates,
             },
-            other => Reading::Other(other),
+            other @ (SourceSettings::Synthetic(_) | SourceSettings::Unbuilt { .. }) => {
+                Reading::Other(other)
+            }
         };
         let view = Gathered {
             reader: READER_VERSION,

@@ -57,10 +57,10 @@ pub enum Pattern {
     /// The value is a decimal number within these bounds (both not included); at least one is set.
     Compare {
         /// Greater than.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         gt: Option<Amount>,
         /// Less than.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         lt: Option<Amount>,
     },
 }

@@ -2,7 +2,8 @@
 //!
 //! What users write (YAML, CSV tables) is read and checked by the coordinator; what every other process sees is
 //! this: one value per tenant that holds all contents (tables, owners, the sources' built-in rules) and whose bytes
-//! are hashed. Lists without an order of their own are sorted, so equal meaning gives equal bytes.
+//! are hashed. Lists without an order of their own are sorted, so equal meaning gives equal bytes; what is not set is
+//! left out, so a field that a later version adds changes no hash until it is used.
 //!
 //! | file | what |
 //! |---|---|
@@ -36,6 +37,9 @@ pub mod table;
 pub mod trial;
 mod visible;
 
+#[cfg(test)]
+mod tests;
+
 pub use driver::{CostWindow, Driver, MetricOwner, SourceScope};
 pub use emitter::{Aggregation, EmitterConfig};
 pub use field::{Field, FieldError};
@@ -54,16 +58,16 @@ pub struct TenantConfig {
     /// Whose configuration this is.
     pub tenant: TenantId,
     /// Expected currencies, sorted. Empty: any. A line in another one is kept and warned about.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub currency: Vec<Currency>,
     /// Only dates of the last so many days (today included) are gathered. `None`: all there is.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lookback_days: Option<u32>,
     /// The youngest so many days are not gathered yet. `None`: 0.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cutoff_days: Option<u32>,
     /// Dates younger than this are `estimated`. `None`: a unit is final at once.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub final_after_days: Option<u32>,
     /// What a quarantined line does to its date.
     #[serde(default)]
@@ -71,28 +75,28 @@ pub struct TenantConfig {
     /// Where bills come from, sorted by id. Never empty.
     pub sources: Vec<SourceConfig>,
     /// Who can pay. `None`: the owner is the identity's value.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owners: Option<Owners>,
     /// Virtual tags by name, used as `vtag.NAME`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, VirtualTag>,
     /// Tables by name, with their contents.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tables: BTreeMap<String, Table>,
     /// Groups of owners by name; members sorted, without repetition, never empty.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, Vec<String>>,
     /// Drivers by name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub drivers: BTreeMap<String, Driver>,
     /// The user's rules, in order. The built-in rules stand in each [`SourceConfig`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allocation: Vec<Rule>,
     /// The user's tests of the rules, in order.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<RuleTest>,
     /// Where visible dates go, sorted by id.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub emitters: Vec<EmitterConfig>,
     /// When deletions and withdrawals wait for a person.
     #[serde(default)]
@@ -132,10 +136,10 @@ impl Default for Guards {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Validity {
     /// First day. `None`: since ever.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<UnitDate>,
     /// First day after. `None`: for ever.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<UnitDate>,
 }
 

@@ -19,7 +19,7 @@ pub struct Rule {
     /// Its id, printed on every row. Several rules may share one when their days neither overlap nor leave a gap.
     pub id: String,
     /// For lines of these sources only, sorted. Empty: of all.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceId>,
     /// Which lines.
     pub matcher: Match,
@@ -135,19 +135,19 @@ pub enum CostShare {
         /// Its name.
         driver: String,
         /// Fields that must be equal on both sides, in order.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         within: Vec<Field>,
     },
     /// Stated here.
     Ledger {
         /// Which lines count. `None`: those with ChargeCategory `Usage`.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         of: Option<Match>,
         /// Fields that must be equal on both sides, in order.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         within: Vec<Field>,
         /// Only owners of this group share. `None`: all.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<String>,
         /// Lines of which sources count.
         #[serde(default)]

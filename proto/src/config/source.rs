@@ -16,7 +16,7 @@ pub struct SourceConfig {
     /// Kind and settings.
     pub settings: SourceSettings,
     /// Rules that the kind brings along; they come after the user's. Always valid, for this source.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub built_in_rules: Vec<Rule>,
     /// The kind's default chain: the last rule, matches every line, always applies.
     pub default_rule: Rule,
@@ -35,7 +35,7 @@ pub enum SourceSettings {
         /// The kind's name.
         kind: String,
         /// Its settings file, relative to the configuration folder.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         settings: Option<String>,
     },
 }
@@ -48,7 +48,7 @@ pub struct FocusSettings {
     /// Which measure is a line's amount.
     pub cost: Measure,
     /// What a bare `direct` looks at, in order. Empty: a bare `direct` never applies.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owner: Vec<Field>,
     /// What to do about files with the same bytes.
     #[serde(default)]

@@ -15,10 +15,10 @@ pub struct Table {
     /// Name of the value column.
     pub value: String,
     /// Sorted by key, then validity. Equal keys never overlap in time.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<TableRow>,
     /// Tried in order after no row fits; only with one key column.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patterns: Vec<TablePattern>,
 }
 
@@ -39,7 +39,8 @@ pub struct TableRow {
 pub struct TablePattern {
     /// What the key must look like.
     pub pattern: KeyPattern,
-    /// The value; after a regular expression `$1`, `$name` and `${name}` stand for what its groups found.
+    /// The value; after a regular expression `$1`, `$name` and `${name}` stand for what its groups found (users write
+    /// `$${name}` for the last, as `${name}` is a variable of the environment).
     pub value: String,
 }
 
@@ -71,25 +72,25 @@ pub struct OwnerRow {
     #[serde(default)]
     pub valid: Validity,
     /// Other values that mean this owner, sorted.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
     /// Name for people.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// `team`, `department`, … in the user's words.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub kind: String,
     /// The owner above, if any: an id of the directory.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub parent: String,
     /// Cost centre.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cost_center: String,
     /// Account in the general ledger.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub gl_code: String,
     /// Where statements go.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub email: String,
 }
 
@@ -99,7 +100,7 @@ pub struct VirtualTag {
     /// Looked at in order; never empty.
     pub from: Vec<Field>,
     /// Applied in order to what was found. An empty result counts as absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<Normaliser>,
 }
 

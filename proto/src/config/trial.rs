@@ -14,12 +14,12 @@ pub struct RuleTest {
     /// What it is called.
     pub name: String,
     /// The rule that must take the line. `None`: any.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// The line.
     pub line: TestLine,
     /// Weights per driver and owner.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub drivers: BTreeMap<String, BTreeMap<String, Amount>>,
     /// Who must get what; the amounts add to the line's cost. `UNALLOCATED` is an owner here.
     pub expect: BTreeMap<String, Amount>,
@@ -29,7 +29,7 @@ pub struct RuleTest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestLine {
     /// Values of its fields; all others are absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<Field, String>,
     /// Its amount.
     pub cost: Amount,

@@ -1,0 +1,130 @@
+//! What the leading coordinator holds: the state, the configurations in force, and how it sends.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use proto::config::{SourceSettings, TenantConfig};
+use proto::envelope::{self, Header};
+use proto::ids::{Attempt, Generation, SourceId, TenantId};
+use proto::subject::{self, Stream};
+use proto::time::{BillingPeriod, UnitDate, UtcSeconds};
+use runtime::bus::Bus;
+use runtime::settings::Settings;
+
+use crate::store::{ConfigInForce, Outgoing, StateError, StateStore};
+
+/// The state of a leading coordinator. Everything in it can be thrown away and read again from Postgres.
+pub struct Core {
+    pub(crate) bus: Bus,
+    pub(crate) settings: Settings,
+    pub(crate) state: StateStore,
+    /// Folder of the configuration, absolute.
+    pub(crate) folder: PathBuf,
+    /// The run that work is counted for.
+    pub(crate) run: String,
+    /// Gathers of a standing run are due this often; `None` for a single run.
+    pub(crate) every: Option<Duration>,
+    pub(crate) tenants: BTreeMap<TenantId, ConfigInForce>,
+    pub(crate) months: HashSet<BillingPeriod>,
+}
+
+impl Core {
+    /// Puts configurations in force and their messages on the CONFIG stream. Gives the number of units that became due.
+    ///
+    /// # Errors
+    /// When Postgres or NATS cannot be used, or another coordinator leads.
+    pub async fn configs_apply(
+        &mut self,
+        configs: Vec<TenantConfig>,
+        commit: Option<&str>,
+    ) -> Result<u64, crate::CoordinatorError> {
+        let mut entries = Vec::with_capacity(configs.len());
+        for config in configs {
+            let hash = config.config_hash()?;
+            let header =
+                Header::new::<TenantConfig>(config.tenant.clone(), Generation(0), Attempt(0));
+            let message = envelope::encode(&header, &config).map_err(StateError::from)?;
+            entries.push(ConfigInForce { config, hash, message });
+        }
+        let due = self.state.configs_apply(&entries, commit).await?;
+        self.tenants = entries.into_iter().map(|e| (e.config.tenant.clone(), e)).collect();
+        self.streams_ensure().await?;
+        Ok(due)
+    }
+
+    /// Makes streams and consumers that are missing and publishes every configuration in force. When queues were lost,
+    /// everything that is out is sent again at once.
+    ///
+    /// # Errors
+    /// When NATS or Postgres cannot be used.
+    pub async fn streams_ensure(&self) -> Result<(), crate::CoordinatorError> {
+        let emitters: std::collections::BTreeSet<_> = self
+            .tenants
+            .values()
+            .flat_map(|t| t.config.emitters.iter().map(|e| e.id.clone()))
+            .collect();
+        let emitters: Vec<_> = emitters.into_iter().collect();
+        let lost = self.bus.ensure_streams(&self.settings, &emitters).await?;
+        for (tenant, entry) in &self.tenants {
+            let subject = subject::config(tenant, entry.hash);
+            self.bus.put(Stream::Config, &subject, Bytes::from(entry.message.clone())).await?;
+        }
+        if lost {
+            self.tasks_resend(0).await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes tasks that the state says are out; one that is still queued or held stays as it is.
+    ///
+    /// # Errors
+    /// When Postgres cannot be used.
+    pub async fn tasks_resend(&self, seconds: u64) -> Result<usize, StateError> {
+        let tasks = self.state.tasks_unanswered(seconds).await?;
+        let count = tasks.len();
+        self.tasks_send(tasks).await?;
+        Ok(count)
+    }
+
+    pub(crate) async fn tasks_send(&self, tasks: Vec<Outgoing>) -> Result<(), StateError> {
+        let mut sent = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            match self.bus.send_task(&task.subject, task.message).await {
+                Ok(_) => sent.push(task.subject),
+                // It and the rest stay written down as not sent, and are sent again.
+                Err(error) => {
+                    tracing::warn!(error = proto::fault::chain(&error), "failed to send a task");
+                    break;
+                }
+            }
+        }
+        if sent.is_empty() { Ok(()) } else { self.state.tasks_sent(&sent).await }
+    }
+
+    pub(crate) fn config(&self, tenant: &TenantId) -> Option<&ConfigInForce> {
+        self.tenants.get(tenant)
+    }
+
+    /// Whether units of a source need resolutions before they can be allocated.
+    pub(crate) fn resolves(&self, tenant: &TenantId, source: &SourceId) -> bool {
+        let settings =
+            self.config(tenant).and_then(|t| t.config.source(source)).map(|s| &s.settings);
+        matches!(settings, Some(SourceSettings::Synthetic(_)))
+    }
+
+    pub(crate) async fn month_ensure(&mut self, date: UnitDate) -> Result<(), StateError> {
+        if self.months.insert(date.period()) {
+            self.state.month_ensure(date).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The UTC day of this process' clock.
+pub(crate) fn today() -> UnitDate {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seconds = now.map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(0));
+    UtcSeconds(seconds).date().unwrap_or(proto::time::FIRST_DATE)
+}

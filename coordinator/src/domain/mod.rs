@@ -1,0 +1,5 @@
+//! Pure rules of the coordinator: no I/O, no clock.
+
+pub mod backoff;
+pub mod pack;
+pub mod unit;

@@ -1,0 +1,82 @@
+//! The state keeper: the one actor that owns the leading coordinator's [`Core`]. The life asks it one thing at a time.
+
+use actix::prelude::*;
+use proto::config::TenantConfig;
+use runtime::inbox::Delivery;
+use runtime::keeper::{self, Gone};
+
+use crate::CoordinatorError;
+use crate::core::Core;
+
+/// What the state keeper can be asked to do.
+pub enum Order {
+    /// Apply a group of reports.
+    Apply(Vec<Delivery>),
+    /// Derive and send the work that is missing.
+    Sweep,
+    /// Send tasks again that nobody answers for.
+    Resend(u64),
+    /// Make streams and consumers that are missing.
+    Streams,
+    /// Put configurations in force; with the Git commit of their folder.
+    Configs(Vec<TenantConfig>, Option<String>),
+}
+
+impl Message for Order {
+    /// A count: tasks sent, units that became due; 0 where there is nothing to count.
+    type Result = Result<u64, CoordinatorError>;
+}
+
+struct StateKeeper(Option<Core>);
+
+impl Actor for StateKeeper {
+    type Context = Context<Self>;
+}
+
+impl Handler<Order> for StateKeeper {
+    type Result = ResponseActFuture<Self, Result<u64, CoordinatorError>>;
+
+    fn handle(&mut self, order: Order, _: &mut Context<Self>) -> Self::Result {
+        // Plan: the core leaves for the time of the work, so that no state is borrowed over an await.
+        let Some(mut core) = self.0.take() else {
+            return Box::pin(fut::ready(Err(CoordinatorError::Busy)));
+        };
+        let work = async move {
+            let done = perform(&mut core, order).await;
+            (core, done)
+        };
+        Box::pin(work.into_actor(self).map(|(core, done), keeper, _| {
+            keeper.0 = Some(core);
+            done
+        }))
+    }
+}
+
+async fn perform(core: &mut Core, order: Order) -> Result<u64, CoordinatorError> {
+    match order {
+        Order::Apply(reports) => core.apply(reports).await.map(|()| 0).map_err(Into::into),
+        Order::Sweep => Ok(core.sweep().await? as u64),
+        Order::Resend(seconds) => Ok(core.tasks_resend(seconds).await? as u64),
+        Order::Streams => core.streams_ensure().await.map(|()| 0),
+        Order::Configs(configs, commit) => core.configs_apply(configs, commit.as_deref()).await,
+    }
+}
+
+/// The way to ask the state keeper.
+#[derive(Clone)]
+pub struct StateHandle(Addr<StateKeeper>);
+
+impl StateHandle {
+    /// Starts a keeper of `core`.
+    #[must_use]
+    pub fn start(core: Core) -> Self {
+        Self(keeper::start(move || StateKeeper(Some(core))))
+    }
+    /// Asks and waits for the answer.
+    ///
+    /// # Errors
+    /// What the order failed with.
+    pub async fn ask(&self, order: Order) -> Result<u64, CoordinatorError> {
+        self.0.send(order).await.map_err(Gone::from)?
+    }
+}

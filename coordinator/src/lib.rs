@@ -1,0 +1,64 @@
+//! The coordinator: decides what should be done, from Postgres state and configuration alone.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | what users write, read and checked |
+//! | [`domain`] | pure rules: unit states, backoff, packing |
+//! | [`store`] | the SQL of the state |
+//! | [`core`] | what the leader holds |
+//! | [`apply`] | reports in |
+//! | [`sweep`] | tasks out |
+//! | [`keeper`] | the actor that owns the core |
+//! | [`life`] | lead, loop, drain |
+//! | [`migrate`] | the schema |
+
+pub mod apply;
+pub mod config;
+pub mod core;
+pub mod domain;
+pub mod keeper;
+pub mod life;
+pub mod migrate;
+pub mod store;
+pub mod sweep;
+
+pub use life::{Options, live};
+
+use proto::config::CanonicalError;
+use runtime::bus::BusError;
+use runtime::keeper::Gone;
+
+/// Why the coordinator cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum CoordinatorError {
+    /// The configuration has problems.
+    #[error("the configuration has problems")]
+    Problems(#[from] config::Problems),
+    /// Postgres.
+    #[error(transparent)]
+    State(store::StateError),
+    /// NATS.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// A configuration cannot be hashed.
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
+    /// The state keeper is gone.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// The state keeper is at work: it is asked one thing at a time.
+    #[error("the state keeper was asked two things at once")]
+    Busy,
+}
+
+impl CoordinatorError {
+    /// Whether trying again later may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::State(error) => error.is_transient(),
+            Self::Bus(error) => !matches!(error, BusError::Conflict(_) | BusError::Version(_)),
+            Self::Problems(_) | Self::Canonical(_) | Self::Gone(_) | Self::Busy => false,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Configurations in force.
+
+use deadpool_postgres::Transaction;
+use proto::config::TenantConfig;
+use proto::hash::Hash128;
+use proto::ids::{SourceId, TenantId};
+use proto::time::UnitDate;
+use runtime::store::StoreError;
+
+use super::{StateError, StateStore, execute, hash, lead_check_in_txn, pack, parsed, query};
+use crate::domain::unit::UnitEvent;
+
+/// A tenant's configuration with its hash and the message that carries it.
+#[derive(Debug, Clone)]
+pub struct ConfigInForce {
+    /// The configuration.
+    pub config: TenantConfig,
+    /// Its hash.
+    pub hash: Hash128,
+    /// Envelope of the CONFIG stream.
+    pub message: Vec<u8>,
+}
+
+impl StateStore {
+    /// Puts these configurations in force, whole: tenants, sources and emitters that are not among them are out of
+    /// force, and units whose rules differ become due. Gives the number of those.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked or another coordinator leads.
+    pub async fn configs_apply(
+        &self,
+        configs: &[ConfigInForce],
+        commit: Option<&str>,
+    ) -> Result<u64, StateError> {
+        let mut client = self.store.client().await?;
+        let txn = client.transaction().await.map_err(StoreError::sql("begin"))?;
+        lead_check_in_txn(&txn, self.epoch).await?;
+        execute(&txn, "take sources out of force", "update source_state set in_force = false", &[])
+            .await?;
+        execute(&txn, "take emitters out of force", "delete from emitters", &[]).await?;
+        let mut due = 0;
+        for entry in configs {
+            let tenant = &entry.config.tenant;
+            let digest = entry.hash.0.as_slice();
+            let sql = "insert into config_versions (tenant, hash, message, git_commit) values ($1, $2, $3, $4)
+                       on conflict do nothing";
+            execute(
+                &txn,
+                "store a configuration",
+                sql,
+                &[&tenant.as_str(), &digest, &entry.message, &commit],
+            )
+            .await?;
+            let sql = "insert into tenants (tenant, config_hash) values ($1, $2)
+                       on conflict (tenant) do update set config_hash = $2, updated_at = now()";
+            execute(&txn, "put a tenant in force", sql, &[&tenant.as_str(), &digest]).await?;
+            for emitter in &entry.config.emitters {
+                let digest = Hash128::of(&pack(emitter)?);
+                let sql =
+                    "insert into emitters (tenant, emitter, kind, hash) values ($1, $2, $3, $4)";
+                let parameters = (tenant.as_str(), emitter.id.as_str(), digest.0.as_slice());
+                execute(
+                    &txn,
+                    "put an emitter in force",
+                    sql,
+                    &[&parameters.0, &parameters.1, &emitter.kind, &parameters.2],
+                )
+                .await?;
+            }
+            for source in &entry.config.sources {
+                let sql = "insert into source_state (tenant, source, kind) values ($1, $2, $3)
+                           on conflict (tenant, source) do update set in_force = true, kind = $3";
+                let kind = source.kind();
+                execute(
+                    &txn,
+                    "put a source in force",
+                    sql,
+                    &[&tenant.as_str(), &source.id.as_str(), &kind],
+                )
+                .await?;
+                // Another way to read the same files: everything is read again.
+                let sql = "update source_state set settled_run = null
+                           where tenant = $1 and source = $2 and gather_hash is not null and gather_hash <> $3";
+                let reading = entry.config.gather_hash(&source.id)?;
+                let reading = reading.0.as_slice();
+                execute(
+                    &txn,
+                    "compare how a source is read",
+                    sql,
+                    &[&tenant.as_str(), &source.id.as_str(), &reading],
+                )
+                .await?;
+                due += Self::rules_apply_in_txn(&txn, entry, tenant, &source.id).await?;
+            }
+        }
+        txn.commit().await.map_err(StoreError::sql("commit"))?;
+        Ok(due)
+    }
+
+    async fn rules_apply_in_txn(
+        txn: &Transaction<'_>,
+        entry: &ConfigInForce,
+        tenant: &TenantId,
+        source: &SourceId,
+    ) -> Result<u64, StateError> {
+        let sql = "select date::text, rules_hash from pipeline_state where tenant = $1 and source = $2 and config_hash <> $3";
+        let digest = entry.hash.0.as_slice();
+        let rows =
+            query(txn, "list dates", sql, &[&tenant.as_str(), &source.as_str(), &digest]).await?;
+        let mut due = 0;
+        for row in rows {
+            let date: UnitDate = parsed("date", row.get(0))?;
+            let rules = entry.config.rules_hash(source, date)?;
+            let sql = "update pipeline_state set config_hash = $4, rules_hash = $5
+                       where tenant = $1 and source = $2 and date = $3::text::date";
+            let (date, rules_bytes) = (date.to_string(), rules.0.as_slice());
+            let key = (tenant.as_str(), source.as_str());
+            execute(
+                txn,
+                "update a date's rules",
+                sql,
+                &[&key.0, &key.1, &date, &digest, &rules_bytes],
+            )
+            .await?;
+            if rules != hash("rules_hash", row.get(1))? {
+                let key = proto::ids::UnitKey {
+                    tenant: tenant.clone(),
+                    source: source.clone(),
+                    date: parsed("date", &date)?,
+                };
+                due +=
+                    u64::from(Self::unit_event_in_txn(txn, &key, UnitEvent::InputsChanged).await?);
+            }
+        }
+        Ok(due)
+    }
+}

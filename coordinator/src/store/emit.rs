@@ -1,0 +1,152 @@
+//! Emissions: what lies outside, and what is to be carried there.
+
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use deadpool_postgres::tokio_postgres::Row;
+use deadpool_postgres::tokio_postgres::types::ToSql;
+use proto::hash::Hash128;
+use proto::ids::{EmitterId, Generation, SourceId, TenantId, UnitKey};
+use proto::report::Emitted;
+use proto::task::EmitUnit;
+
+use super::{StateError, StateStore, execute, hash, parsed, query};
+
+/// A visible date that an emitter has not carried outside yet.
+#[derive(Debug, Clone)]
+pub struct EmissionDue {
+    /// Tenant.
+    pub tenant: TenantId,
+    /// Source.
+    pub source: SourceId,
+    /// Emitter.
+    pub emitter: EmitterId,
+    /// The tenant's configuration in force.
+    pub config: Hash128,
+    /// What to emit.
+    pub unit: EmitUnit,
+    /// Rows of it.
+    pub rows: i64,
+}
+
+impl StateStore {
+    /// Up to `limit` emissions that are due, in order.
+    pub(crate) async fn emissions_due_in_txn(
+        txn: &Transaction<'_>,
+        limit: i64,
+    ) -> Result<Vec<EmissionDue>, StateError> {
+        let sql = "select p.tenant, p.source, e.emitter, t.config_hash, p.date::text, p.visible_generation,
+                     coalesce(r.generation, 0), coalesce(p.visible_rows, 0)
+                   from pipeline_state p join source_state s using (tenant, source) join tenants t using (tenant)
+                   join emitters e using (tenant) left join emission_records r using (tenant, source, date, emitter)
+                   where s.in_force and p.visible_generation > 0 and r.task is null
+                     and (r.generation is null or r.generation < p.visible_generation or r.emitter_hash is distinct from e.hash)
+                     and coalesce(r.next_attempt_at, now()) <= now()
+                   order by p.tenant, p.source, e.emitter, p.date limit $1";
+        let due = |row: &Row| {
+            let replaced: i64 = row.get(6);
+            Ok(EmissionDue {
+                tenant: parsed("tenant", row.get(0))?,
+                source: parsed("source", row.get(1))?,
+                emitter: parsed("emitter", row.get(2))?,
+                config: hash("config_hash", row.get(3))?,
+                unit: EmitUnit {
+                    date: parsed("date", row.get(4))?,
+                    generation: Generation(row.get(5)),
+                    replaces: (replaced > 0).then_some(Generation(replaced)),
+                },
+                rows: row.get(7),
+            })
+        };
+        query(txn, "list due emissions", sql, &[&limit]).await?.iter().map(due).collect()
+    }
+
+    /// Notes that an emission is out.
+    pub(crate) async fn emission_dispatch_in_txn(
+        txn: &Transaction<'_>,
+        due: &EmissionDue,
+        task: &str,
+    ) -> Result<(), StateError> {
+        let sql = "insert into emission_records (tenant, source, date, emitter, wanted_generation, task, dispatched_at)
+                   values ($1, $2, $3::text::date, $4, $5, $6, now())
+                   on conflict (tenant, source, date, emitter) do update set wanted_generation = $5, task = $6,
+                     dispatched_at = now()";
+        let date = due.unit.date.to_string();
+        let parameters: [&(dyn ToSql + Sync); 6] = [
+            &due.tenant.as_str(),
+            &due.source.as_str(),
+            &date,
+            &due.emitter.as_str(),
+            &due.unit.generation.0,
+            &task,
+        ];
+        execute(txn, "dispatch an emission", sql, &parameters).await?;
+        Ok(())
+    }
+
+    /// Notes what lies outside now. A late report of an older generation changes nothing.
+    pub(crate) async fn emission_done_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): (&TenantId, &SourceId),
+        emitted: &Emitted,
+    ) -> Result<bool, StateError> {
+        let sql = "update emission_records r set generation = $5, replaces = nullif(generation, $5), target = $6, rows = $7,
+                     bytes = $8, hash = $9, emitted_at = now(), task = null, attempts = 0, last_error = null,
+                     emitter_hash = (select e.hash from emitters e where e.tenant = $1 and e.emitter = $4)
+                   where tenant = $1 and source = $2 and date = $3::text::date and emitter = $4 and generation <= $5
+                     and task is not null";
+        let (rows, bytes) = (
+            i64::try_from(emitted.rows).unwrap_or(i64::MAX),
+            i64::try_from(emitted.bytes).unwrap_or(i64::MAX),
+        );
+        let (date, digest) = (emitted.date.to_string(), emitted.hash.0.as_slice());
+        let parameters: [&(dyn ToSql + Sync); 9] = [
+            &tenant.as_str(),
+            &source.as_str(),
+            &date,
+            &emitted.emitter.as_str(),
+            &emitted.generation.0,
+            &emitted.target,
+            &rows,
+            &bytes,
+            &digest,
+        ];
+        Ok(execute(txn, "note an emission", sql, &parameters).await? == 1)
+    }
+
+    /// Failed attempts of an emission, and a note of this one.
+    pub(crate) async fn emission_failed_in_txn(
+        txn: &Transaction<'_>,
+        key: &UnitKey,
+        emitter: &EmitterId,
+        reason: &str,
+        pause: impl Fn(i32) -> Duration,
+    ) -> Result<(), StateError> {
+        let (tenant, source, date) =
+            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
+        let sql = "select attempts from emission_records
+                   where tenant = $1 and source = $2 and date = $3::text::date and emitter = $4 for update";
+        let rows =
+            query(txn, "lock an emission", sql, &[&tenant, &source, &date, &emitter.as_str()])
+                .await?;
+        let attempts = rows.first().map_or(0, |row| row.get::<_, i32>(0)) + 1;
+        let sql = "update emission_records set attempts = $5, last_error = $6, task = null,
+                     next_attempt_at = now() + make_interval(secs => $7)
+                   where tenant = $1 and source = $2 and date = $3::text::date and emitter = $4";
+        let pause = pause(attempts).as_secs_f64();
+        let parameters: [&(dyn ToSql + Sync); 7] =
+            [&tenant, &source, &date, &emitter.as_str(), &attempts, &reason, &pause];
+        execute(txn, "note a failed emission", sql, &parameters).await?;
+        Ok(())
+    }
+
+    /// Takes emissions back that have been out longer than `limit`, so that they are due again.
+    pub(crate) async fn emissions_overdue_in_txn(
+        txn: &Transaction<'_>,
+        limit: Duration,
+    ) -> Result<u64, StateError> {
+        let sql = "update emission_records set task = null, attempts = attempts + 1
+                   where task is not null and dispatched_at < now() - make_interval(secs => $1)";
+        execute(txn, "take overdue emissions back", sql, &[&limit.as_secs_f64()]).await
+    }
+}

@@ -1,0 +1,314 @@
+//! Sources and their gathers.
+
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use deadpool_postgres::tokio_postgres::Row;
+use deadpool_postgres::tokio_postgres::types::ToSql;
+use proto::hash::Hash128;
+use proto::ids::{Attempt, Generation, SourceId, TenantId, UnitKey};
+use proto::manifest::Manifest;
+use proto::report::{GatherDone, GatheredDate, QuarantinedRecord};
+use proto::time::UnitDate;
+
+use super::{StateError, StateStore, execute, pack, parsed, query, unpack};
+
+/// A source whose gather is due.
+#[derive(Debug, Clone)]
+pub struct GatherDue {
+    /// Tenant.
+    pub tenant: TenantId,
+    /// Source.
+    pub source: SourceId,
+    /// What the last good gather left.
+    pub cursor: Option<Vec<u8>>,
+}
+
+/// A source with its gather under way.
+#[derive(Debug, Clone)]
+pub struct SourceRow {
+    /// Fencing token of the gather under way.
+    pub gather: Option<Generation>,
+    /// Failed attempts since the last good gather.
+    pub attempts: i32,
+}
+
+/// A date as a gather under way reported it.
+#[derive(Debug, Clone)]
+pub struct StagedDate {
+    /// Its lines.
+    pub lines: Manifest,
+    /// Packed totals, counted when the records were read.
+    pub received: Vec<u8>,
+}
+
+type Source<'a> = (&'a TenantId, &'a SourceId);
+
+impl StateStore {
+    /// Sources in force whose gather is due and none under way: not yet settled in `run`, or (standing runs) last
+    /// settled longer ago than `every`, or with dates that wait for a republish.
+    pub(crate) async fn gathers_due_in_txn(
+        txn: &Transaction<'_>,
+        run: &str,
+        every: Option<Duration>,
+    ) -> Result<Vec<GatherDue>, StateError> {
+        let sql = "select tenant, source, cursor from source_state s
+                   where in_force and gather_generation is null and next_attempt_at <= now()
+                     and (settled_run is distinct from $1
+                       or done_at < now() - make_interval(secs => $2)
+                       or (failed_run is distinct from $1 and exists (select 1 from pipeline_state p
+                             where p.tenant = s.tenant and p.source = s.source and p.state = 'waiting')))
+                   order by tenant, source for update";
+        // A single run gathers once: a century stands for never.
+        let every = every.unwrap_or(Duration::from_secs(3_155_760_000)).as_secs_f64();
+        let due = |row: &Row| {
+            let (tenant, source) = (parsed("tenant", row.get(0))?, parsed("source", row.get(1))?);
+            Ok(GatherDue { tenant, source, cursor: row.get(2) })
+        };
+        query(txn, "list due gathers", sql, &[&run, &every]).await?.iter().map(due).collect()
+    }
+
+    /// Notes that a gather is out.
+    pub(crate) async fn gather_dispatch_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): Source<'_>,
+        generation: Generation,
+        subject: &str,
+    ) -> Result<(), StateError> {
+        let sql =
+            "update source_state set gather_generation = $3, gather_subject = $4, gather_at = now()
+                   where tenant = $1 and source = $2";
+        execute(
+            txn,
+            "dispatch a gather",
+            sql,
+            &[&tenant.as_str(), &source.as_str(), &generation.0, &subject],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// A source, its row locked.
+    pub(crate) async fn source_lock_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): Source<'_>,
+    ) -> Result<Option<SourceRow>, StateError> {
+        let sql = "select gather_generation, attempts from source_state where tenant = $1 and source = $2 for update";
+        let rows = query(txn, "lock a source", sql, &[&tenant.as_str(), &source.as_str()]).await?;
+        let of = |row: &Row| SourceRow {
+            gather: row.get::<_, Option<i64>>(0).map(Generation),
+            attempts: row.get(1),
+        };
+        Ok(rows.first().map(of))
+    }
+
+    /// Keeps a date of a gather under way; reported twice, it is kept once.
+    pub(crate) async fn staged_add_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): Source<'_>,
+        (generation, attempt): (Generation, Attempt),
+        gathered: &GatheredDate,
+    ) -> Result<(), StateError> {
+        let sql = "insert into staged_dates (tenant, source, generation, attempt, date, hash, manifest, received)
+                   values ($1, $2, $3, $4, $5::text::date, $6, $7, $8) on conflict do nothing";
+        let (manifest, received) = (pack(&gathered.lines)?, pack(&gathered.received)?);
+        let (date, digest) = (gathered.date.to_string(), gathered.lines.hash.0.as_slice());
+        let parameters: [&(dyn ToSql + Sync); 8] = [
+            &tenant.as_str(),
+            &source.as_str(),
+            &generation.0,
+            &attempt.0.cast_signed(),
+            &date,
+            &digest,
+            &manifest,
+            &received,
+        ];
+        execute(txn, "stage a date", sql, &parameters).await?;
+        Ok(())
+    }
+
+    /// Keeps quarantined records of a gather under way.
+    pub(crate) async fn staged_quarantine_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): Source<'_>,
+        (generation, attempt): (Generation, Attempt),
+        records: &[QuarantinedRecord],
+    ) -> Result<(), StateError> {
+        let sql = "insert into staged_quarantine (tenant, source, generation, attempt, file, line, column_name, reason,
+                     text, date, currency, amount)
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::date, $11, $12::text::numeric)
+                   on conflict do nothing";
+        for record in records {
+            let line = i64::try_from(record.line).unwrap_or(i64::MAX);
+            // Postgres texts hold no NUL.
+            let clean = |text: &str| text.replace('\0', "\u{fffd}");
+            let (reason, text) = (clean(&record.reason), clean(&record.text));
+            let (date, column) =
+                (record.date.map(|d| d.to_string()), record.column.as_deref().map(clean));
+            let currency = record.amount.map(|(c, _)| c.to_string());
+            let amount = record.amount.map(|(_, a)| a.to_string());
+            let parameters: [&(dyn ToSql + Sync); 12] = [
+                &tenant.as_str(),
+                &source.as_str(),
+                &generation.0,
+                &attempt.0.cast_signed(),
+                &record.file,
+                &line,
+                &column,
+                &reason,
+                &text,
+                &date,
+                &currency,
+                &amount,
+            ];
+            execute(txn, "stage a quarantined record", sql, &parameters).await?;
+        }
+        Ok(())
+    }
+
+    /// What a gather attempt staged: dates, and the number of quarantined records.
+    pub(crate) async fn staged_list_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): Source<'_>,
+        (generation, attempt): (Generation, Attempt),
+    ) -> Result<(Vec<(UnitDate, StagedDate)>, u64), StateError> {
+        let attempt = attempt.0.cast_signed();
+        let parameters: [&(dyn ToSql + Sync); 4] =
+            [&tenant.as_str(), &source.as_str(), &generation.0, &attempt];
+        let sql = "select date::text, manifest, received from staged_dates
+                   where tenant = $1 and source = $2 and generation = $3 and attempt = $4 order by date";
+        let staged = |row: &Row| {
+            let date = parsed("date", row.get(0))?;
+            let key = UnitKey { tenant: tenant.clone(), source: source.clone(), date };
+            Ok((
+                date,
+                StagedDate { lines: unpack("manifest", &key, row.get(1))?, received: row.get(2) },
+            ))
+        };
+        let rows = query(txn, "list staged dates", sql, &parameters).await?;
+        let dates: Result<Vec<_>, StateError> = rows.iter().map(staged).collect();
+        let sql = "select count(*) from staged_quarantine
+                   where tenant = $1 and source = $2 and generation = $3 and attempt = $4";
+        let rows = query(txn, "count staged records", sql, &parameters).await?;
+        let quarantined: i64 = rows.first().map_or(0, |row| row.get(0));
+        Ok((dates?, quarantined.unsigned_abs()))
+    }
+
+    /// Puts the quarantined records of a gather in force: files that were read whole are replaced, gone files go.
+    pub(crate) async fn quarantine_apply_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): Source<'_>,
+        (generation, attempt): (Generation, Attempt),
+        done: &GatherDone,
+    ) -> Result<(), StateError> {
+        let sql = "delete from quarantined where tenant = $1 and source = $2 and (file = any($3) or not file = any($4))";
+        let (tenant, source) = (tenant.as_str(), source.as_str());
+        execute(
+            txn,
+            "replace quarantined records",
+            sql,
+            &[&tenant, &source, &done.files_read, &done.files],
+        )
+        .await?;
+        let sql = "insert into quarantined (tenant, source, generation, file, line, column_name, reason, text, date,
+                     currency, amount)
+                   select tenant, source, generation, file, line, column_name, reason, text, date, currency, amount
+                   from staged_quarantine where tenant = $1 and source = $2 and generation = $3 and attempt = $4
+                   on conflict (tenant, source, file, line) do update set generation = excluded.generation,
+                     column_name = excluded.column_name, reason = excluded.reason, text = excluded.text,
+                     date = excluded.date, currency = excluded.currency, amount = excluded.amount";
+        let attempt = attempt.0.cast_signed();
+        execute(txn, "keep quarantined records", sql, &[&tenant, &source, &generation.0, &attempt])
+            .await?;
+        Ok(())
+    }
+
+    /// Ends a gather well.
+    pub(crate) async fn gather_done_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): Source<'_>,
+        generation: Generation,
+        done: &GatherDone,
+        (run, gather_hash): (&str, Hash128),
+    ) -> Result<(), StateError> {
+        let sql = "update source_state set gather_generation = null, gather_subject = null, attempts = 0, last_error = null,
+                     settled_run = $3, failed_run = null, done_generation = $4, done_at = now(), gather_hash = $5,
+                     covered_from = $6::text::date, covered_to = $7::text::date, records = $8, warnings = $9::text::jsonb,
+                     cursor = $10, next_attempt_at = now()
+                   where tenant = $1 and source = $2";
+        let warnings: Vec<_> = done
+            .warnings
+            .iter()
+            .map(|w| serde_json::json!({"text": w.text, "count": w.count}))
+            .collect();
+        let warnings = serde_json::Value::Array(warnings).to_string().replace("\\u0000", "");
+        let (from, to) = (done.covered_from.to_string(), done.covered_to.to_string());
+        let (digest, records) =
+            (gather_hash.0.as_slice(), i64::try_from(done.records).unwrap_or(i64::MAX));
+        let cursor = done.cursor.as_ref().map(|c| c.as_slice());
+        let parameters: [&(dyn ToSql + Sync); 10] = [
+            &tenant.as_str(),
+            &source.as_str(),
+            &run,
+            &generation.0,
+            &digest,
+            &from,
+            &to,
+            &records,
+            &warnings,
+            &cursor,
+        ];
+        execute(txn, "end a gather", sql, &parameters).await?;
+        Self::staged_clear_in_txn(txn, (tenant, source)).await
+    }
+
+    /// Ends a gather that failed; `given_up` settles the source for the run.
+    pub(crate) async fn gather_failed_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): Source<'_>,
+        reason: &str,
+        pause: Duration,
+        given_up_in: Option<&str>,
+    ) -> Result<(), StateError> {
+        let sql = "update source_state set gather_generation = null, gather_subject = null, attempts = attempts + 1,
+                     last_error = $3, next_attempt_at = now() + make_interval(secs => $4),
+                     settled_run = coalesce($5, settled_run), failed_run = coalesce($5, failed_run)
+                   where tenant = $1 and source = $2";
+        let pause = pause.as_secs_f64();
+        execute(
+            txn,
+            "note a failed gather",
+            sql,
+            &[&tenant.as_str(), &source.as_str(), &reason, &pause, &given_up_in],
+        )
+        .await?;
+        Self::staged_clear_in_txn(txn, (tenant, source)).await
+    }
+
+    async fn staged_clear_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): Source<'_>,
+    ) -> Result<(), StateError> {
+        for sql in [
+            "delete from staged_dates where tenant = $1 and source = $2",
+            "delete from staged_quarantine where tenant = $1 and source = $2",
+        ] {
+            execute(txn, "clear what was staged", sql, &[&tenant.as_str(), &source.as_str()])
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Gathers that have been out longer than `limit`.
+    pub(crate) async fn gathers_overdue_in_txn(
+        txn: &Transaction<'_>,
+        limit: Duration,
+    ) -> Result<Vec<(TenantId, SourceId)>, StateError> {
+        let sql = "select tenant, source from source_state
+                   where gather_generation is not null and gather_at < now() - make_interval(secs => $1) for update";
+        let rows = query(txn, "list overdue gathers", sql, &[&limit.as_secs_f64()]).await?;
+        rows.iter()
+            .map(|row| Ok((parsed("tenant", row.get(0))?, parsed("source", row.get(1))?)))
+            .collect()
+    }
+}

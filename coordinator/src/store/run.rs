@@ -1,0 +1,86 @@
+//! Runs: one row per session of `up` and per `run --once`.
+
+use runtime::store::StoreError;
+
+use super::{StateError, StateStore};
+use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
+
+/// What a run still waits for, and what failed in it for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsettled {
+    /// Sources whose gather has not ended in this run.
+    pub sources: i64,
+    /// Units that are neither visible nor given up.
+    pub units: i64,
+    /// Emissions that are due and not given up.
+    pub emissions: i64,
+    /// Sources, units and emissions that are given up in this run.
+    pub failed: i64,
+}
+
+impl StateStore {
+    /// Starts a run, or takes it up again after a restart.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked.
+    pub async fn run_start(&self, run: &str, trigger: &str) -> Result<(), StateError> {
+        let client = self.store.client().await?;
+        let sql = "insert into pipeline_runs (run_id, trigger) values ($1, $2) on conflict (run_id) do nothing";
+        client.execute(sql, &[&run, &trigger]).await.map_err(StoreError::sql("start the run"))?;
+        // What an earlier run gave up gets its chance again.
+        for sql in [
+            "update pipeline_state set attempts = 0, next_attempt_at = now()
+             where attempts > 0 and not exists (select 1 from pipeline_runs where run_id = $1 and started_at < now() - interval '1 second')",
+            "update emission_records set attempts = 0, next_attempt_at = now()
+             where attempts > 0 and not exists (select 1 from pipeline_runs where run_id = $1 and started_at < now() - interval '1 second')",
+        ] {
+            client.execute(sql, &[&run]).await.map_err(StoreError::sql("start the run"))?;
+        }
+        Ok(())
+    }
+
+    /// What the run still waits for.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked.
+    pub async fn run_unsettled(&self, run: &str) -> Result<Unsettled, StateError> {
+        let client = self.store.client().await?;
+        let sql = "
+            with units as (
+              select p.state = 'quarantined' or p.attempts >= $2 or (p.state = 'waiting' and s.failed_run = $1) as given_up
+              from pipeline_state p join source_state s using (tenant, source)
+              where s.in_force and p.state <> 'visible'),
+            emissions as (
+              select coalesce(r.attempts, 0) >= $2 as given_up
+              from pipeline_state p join source_state s using (tenant, source) join emitters e using (tenant)
+              left join emission_records r using (tenant, source, date, emitter)
+              where s.in_force and p.visible_generation > 0
+                and (coalesce(r.generation, 0) < p.visible_generation or r.emitter_hash is distinct from e.hash))
+            select
+              (select count(*) from source_state where in_force and settled_run is distinct from $1),
+              (select count(*) from units where not given_up),
+              (select count(*) from emissions where not given_up),
+              (select count(*) from source_state where in_force and failed_run = $1)
+                + (select count(*) from units where given_up) + (select count(*) from emissions where given_up)";
+        let row = client.query_one(sql, &[&run, &ATTEMPTS_OF_A_RUN]).await;
+        let row = row.map_err(StoreError::sql("ask what the run waits for"))?;
+        Ok(Unsettled {
+            sources: row.get(0),
+            units: row.get(1),
+            emissions: row.get(2),
+            failed: row.get(3),
+        })
+    }
+
+    /// Ends a run.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked.
+    pub async fn run_end(&self, run: &str, failed: i64) -> Result<(), StateError> {
+        let client = self.store.client().await?;
+        let sql = "update pipeline_runs set ended_at = now(), failed = $2,
+                   status = case when $2 = 0 then 'done' else 'failed' end where run_id = $1";
+        client.execute(sql, &[&run, &failed]).await.map_err(StoreError::sql("end the run"))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! Tasks that are out: written before they are published, deleted when nothing waits for them any more.
+
+use bytes::Bytes;
+use deadpool_postgres::Transaction;
+use proto::envelope::{self, Header};
+use proto::ids::{Attempt, Generation, SourceId, TenantId};
+use proto::subject::{self, Lane, Step};
+use proto::task::Task;
+use proto::time::UnitDate;
+use runtime::store::StoreError;
+
+use super::{StateError, StateStore, execute, query};
+
+/// A task to publish after the transaction that wrote it has committed.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Where to.
+    pub subject: String,
+    /// What.
+    pub message: Bytes,
+}
+
+impl StateStore {
+    /// New fencing tokens.
+    pub(crate) async fn generations_draw_in_txn(
+        txn: &Transaction<'_>,
+        count: usize,
+    ) -> Result<Vec<Generation>, StateError> {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let sql = "select nextval('generation_seq') from generate_series(1, $1)";
+        let rows = query(txn, "draw generations", sql, &[&count]).await?;
+        Ok(rows.iter().map(|row| Generation(row.get(0))).collect())
+    }
+
+    /// Writes a task down. Its own generation is what makes its subject unique.
+    pub(crate) async fn task_add_in_txn(
+        txn: &Transaction<'_>,
+        step: &Step,
+        (tenant, source): (&TenantId, &SourceId),
+        date: Option<UnitDate>,
+        generation: Generation,
+        task: &Task,
+    ) -> Result<Outgoing, StateError> {
+        let subject = subject::task(step, Lane::Live, tenant, source, date, generation);
+        let header =
+            Header::new::<Task>(tenant.clone(), generation, Attempt(0)).of_source(source.clone());
+        let message = envelope::encode(&header, task)?;
+        let sql = "insert into tasks (subject, tenant, source, step, generation, message) values ($1, $2, $3, $4, $5, $6)";
+        let (tenant, source, step) = (tenant.as_str(), source.as_str(), step.to_string());
+        execute(
+            txn,
+            "write a task",
+            sql,
+            &[&subject, &tenant, &source, &step, &generation.0, &message],
+        )
+        .await?;
+        Ok(Outgoing { subject, message: message.into() })
+    }
+
+    /// Deletes tasks that no unit, source or emission waits for; gives their subjects.
+    pub(crate) async fn tasks_settle_in_txn(
+        txn: &Transaction<'_>,
+    ) -> Result<Vec<String>, StateError> {
+        let sql = "delete from tasks t where
+                     not exists (select 1 from pipeline_state p where p.task = t.subject)
+                     and not exists (select 1 from emission_records e where e.task = t.subject)
+                     and not exists (select 1 from source_state s where s.gather_subject = t.subject)
+                   returning subject";
+        let rows = query(txn, "settle tasks", sql, &[]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Number of tasks that are out, per tenant.
+    pub(crate) async fn tasks_count_in_txn(
+        txn: &Transaction<'_>,
+    ) -> Result<Vec<(String, i64)>, StateError> {
+        let rows =
+            query(txn, "count tasks", "select tenant, count(*) from tasks group by tenant", &[])
+                .await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// Notes that these tasks were published.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked.
+    pub async fn tasks_sent(&self, subjects: &[String]) -> Result<(), StateError> {
+        let client = self.store.client().await?;
+        let sql = "update tasks set sent_at = now(), sends = sends + 1 where subject = any($1)";
+        client.execute(sql, &[&subjects]).await.map_err(StoreError::sql("note sent tasks"))?;
+        Ok(())
+    }
+
+    /// Tasks that were never sent, or sent longer ago than `seconds`.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked.
+    pub async fn tasks_unanswered(&self, seconds: u64) -> Result<Vec<Outgoing>, StateError> {
+        let client = self.store.client().await?;
+        let sql = "select subject, message from tasks
+                   where sent_at is null or sent_at <= now() - make_interval(secs => $1) order by generation";
+        let seconds = f64::from(u32::try_from(seconds).unwrap_or(u32::MAX));
+        let rows = client
+            .query(sql, &[&seconds])
+            .await
+            .map_err(StoreError::sql("list unanswered tasks"))?;
+        let outgoing = |row: &deadpool_postgres::tokio_postgres::Row| Outgoing {
+            subject: row.get(0),
+            message: Bytes::from(row.get::<_, Vec<u8>>(1)),
+        };
+        Ok(rows.iter().map(outgoing).collect())
+    }
+}

@@ -1,0 +1,340 @@
+//! Units: their inputs, their state, and the edges between states (see [`crate::domain::unit`]).
+
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use deadpool_postgres::tokio_postgres::Row;
+use proto::hash::Hash128;
+use proto::ids::{Generation, SourceId, TenantId, UnitKey};
+use proto::manifest::Manifest;
+use proto::time::UnitDate;
+use runtime::store::StoreError;
+
+use super::{StateError, StateStore, execute, hash, pack, parsed, query, unpack};
+use crate::domain::unit::{UnitEvent, UnitState, step};
+
+/// A unit as stored, without what only the ledger needs.
+#[derive(Debug, Clone)]
+pub struct UnitRow {
+    /// Which unit.
+    pub key: UnitKey,
+    /// Where it stands.
+    pub state: UnitState,
+    /// The fencing token of the work under way.
+    pub wanted: Generation,
+    /// Its lines in force.
+    pub lines: Manifest,
+    /// Its resolutions, where they were made for these lines.
+    pub resolutions: Option<Manifest>,
+    /// Its rows, once allocated.
+    pub rows: Option<Manifest>,
+    /// The configuration in force.
+    pub config: Hash128,
+    /// Hash of the rules in force.
+    pub rules: Hash128,
+    /// The configuration of the work under way.
+    pub wanted_config: Option<Hash128>,
+    /// Hash of the rules of the work under way.
+    pub wanted_rules: Option<Hash128>,
+    /// Failed attempts since the last success.
+    pub attempts: i32,
+    /// Hash of the last error.
+    pub error_hash: Option<Vec<u8>>,
+    /// How often that error came in a row.
+    pub equal_errors: i32,
+    /// What readers see; 0 = nothing yet.
+    pub visible: i64,
+    /// The task that the unit waits for.
+    pub task: Option<String>,
+}
+
+const COLUMNS: &str = "tenant, source, date::text, state, wanted_generation, lines_manifest,
+    case when resolution_lines_hash = lines_hash then resolution_manifest end, rows_manifest, config_hash, rules_hash,
+    wanted_config_hash, wanted_rules_hash, attempts, error_hash, equal_errors, visible_generation, task";
+
+fn unit_of(row: &Row) -> Result<UnitRow, StateError> {
+    let key = UnitKey {
+        tenant: parsed("tenant", row.get(0))?,
+        source: parsed("source", row.get(1))?,
+        date: parsed("date", row.get(2))?,
+    };
+    let manifest = |what, at: usize| -> Result<Option<Manifest>, StateError> {
+        row.get::<_, Option<&[u8]>>(at).map(|bytes| unpack(what, &key, bytes)).transpose()
+    };
+    let digest = |what, at: usize| {
+        row.get::<_, Option<&[u8]>>(at).map(|bytes| hash(what, bytes)).transpose()
+    };
+    let missing =
+        || StateError::Stored { what: "lines_manifest", of: key.to_string(), why: "null".into() };
+    Ok(UnitRow {
+        state: parsed("state", row.get(3))?,
+        wanted: Generation(row.get(4)),
+        lines: manifest("lines_manifest", 5)?.ok_or_else(missing)?,
+        resolutions: manifest("resolution_manifest", 6)?,
+        rows: manifest("rows_manifest", 7)?,
+        config: hash("config_hash", row.get(8))?,
+        rules: hash("rules_hash", row.get(9))?,
+        wanted_config: digest("wanted_config_hash", 10)?,
+        wanted_rules: digest("wanted_rules_hash", 11)?,
+        attempts: row.get(12),
+        error_hash: row.get(13),
+        equal_errors: row.get(14),
+        visible: row.get(15),
+        task: row.get(16),
+        key,
+    })
+}
+
+impl StateStore {
+    /// One unit, its row locked; `None` when it was never gathered.
+    pub(crate) async fn unit_lock_in_txn(
+        txn: &Transaction<'_>,
+        key: &UnitKey,
+    ) -> Result<Option<UnitRow>, StateError> {
+        let sql = format!(
+            "select {COLUMNS} from pipeline_state where tenant = $1 and source = $2 and date = $3::text::date for update"
+        );
+        let date = key.date.to_string();
+        let rows =
+            query(txn, "lock a unit", &sql, &[&key.tenant.as_str(), &key.source.as_str(), &date])
+                .await?;
+        rows.first().map(unit_of).transpose()
+    }
+
+    /// Up to `limit` units of sources in force whose calculation is due, locked, in order.
+    pub(crate) async fn units_due_in_txn(
+        txn: &Transaction<'_>,
+        limit: i64,
+    ) -> Result<Vec<UnitRow>, StateError> {
+        let sql = format!(
+            "select {COLUMNS} from pipeline_state p where state = 'gathered' and next_attempt_at <= now()
+               and exists (select 1 from source_state s where s.tenant = p.tenant and s.source = p.source and s.in_force)
+             order by tenant, source, date limit $1 for update"
+        );
+        query(txn, "list due units", &sql, &[&limit]).await?.iter().map(unit_of).collect()
+    }
+
+    /// Puts an event to a unit. False when that is no edge from its state: the event is late and changes nothing.
+    pub(crate) async fn unit_event_in_txn(
+        txn: &Transaction<'_>,
+        key: &UnitKey,
+        event: UnitEvent,
+    ) -> Result<bool, StateError> {
+        let sql = "select state from pipeline_state where tenant = $1 and source = $2 and date = $3::text::date for update";
+        let (tenant, source, date) =
+            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
+        let rows = query(txn, "lock a unit", sql, &[&tenant, &source, &date]).await?;
+        let Some(row) = rows.first() else { return Ok(false) };
+        let Some(next) = step(parsed("state", row.get(0))?, event) else { return Ok(false) };
+        // Fresh inputs, a republish or a person's word start the count of attempts anew.
+        let fresh = matches!(
+            event,
+            UnitEvent::InputsChanged | UnitEvent::Republished | UnitEvent::Requeued
+        );
+        let sql = "update pipeline_state set state = $4, task = null,
+                     attempts = case when $5 then 0 else attempts end,
+                     equal_errors = case when $5 then 0 else equal_errors end,
+                     next_attempt_at = case when $5 then now() else next_attempt_at end
+                   where tenant = $1 and source = $2 and date = $3::text::date";
+        execute(txn, "move a unit", sql, &[&tenant, &source, &date, &next.word(), &fresh]).await?;
+        Ok(true)
+    }
+
+    /// Fixes the inputs of a dispatch under the row's lock.
+    pub(crate) async fn unit_dispatch_in_txn(
+        txn: &Transaction<'_>,
+        unit: &UnitRow,
+        event: UnitEvent,
+        generation: Generation,
+        task: &str,
+    ) -> Result<bool, StateError> {
+        let Some(next) = step(unit.state, event) else { return Ok(false) };
+        let sql = "update pipeline_state set state = $4, wanted_generation = $5, wanted_lines_hash = lines_hash,
+                     wanted_rules_hash = rules_hash, wanted_config_hash = config_hash, rows_manifest = null, task = $6,
+                     dispatched_at = now()
+                   where tenant = $1 and source = $2 and date = $3::text::date";
+        let (tenant, source, date) =
+            (unit.key.tenant.as_str(), unit.key.source.as_str(), unit.key.date.to_string());
+        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 6] =
+            [&tenant, &source, &date, &next.word(), &generation.0, &task];
+        Ok(execute(txn, "dispatch a unit", sql, &parameters).await? == 1)
+    }
+
+    /// Stores the rows of the wanted generation and hands the unit to the commit task.
+    pub(crate) async fn unit_allocated_in_txn(
+        txn: &Transaction<'_>,
+        unit: &UnitRow,
+        rows: &Manifest,
+        task: &str,
+    ) -> Result<(), StateError> {
+        let sql = "update pipeline_state set state = 'committing', rows_manifest = $4, task = $5, dispatched_at = now()
+                   where tenant = $1 and source = $2 and date = $3::text::date";
+        let (tenant, source, date) =
+            (unit.key.tenant.as_str(), unit.key.source.as_str(), unit.key.date.to_string());
+        execute(txn, "store rows", sql, &[&tenant, &source, &date, &pack(rows)?, &task]).await?;
+        Ok(())
+    }
+
+    /// Stores resolutions for the unit's lines in force; it is due again.
+    pub(crate) async fn unit_resolved_in_txn(
+        txn: &Transaction<'_>,
+        key: &UnitKey,
+        manifest: &Manifest,
+    ) -> Result<(), StateError> {
+        let sql = "update pipeline_state set resolution_generation = $4, resolution_hash = $5, resolution_manifest = $6,
+                     resolution_lines_hash = lines_hash
+                   where tenant = $1 and source = $2 and date = $3::text::date";
+        let (tenant, source, date) =
+            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
+        let (generation, digest) = (manifest.generation.0, manifest.hash.0.as_slice());
+        execute(
+            txn,
+            "store resolutions",
+            sql,
+            &[&tenant, &source, &date, &generation, &digest, &pack(manifest)?],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Ends a unit's work well: the wanted generation is visible.
+    pub(crate) async fn unit_settled_in_txn(
+        txn: &Transaction<'_>,
+        key: &UnitKey,
+    ) -> Result<(), StateError> {
+        let sql = "update pipeline_state set attempts = 0, equal_errors = 0, error_hash = null, last_error = null,
+                     rows_manifest = null
+                   where tenant = $1 and source = $2 and date = $3::text::date";
+        let (tenant, source, date) =
+            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
+        execute(txn, "settle a unit", sql, &[&tenant, &source, &date]).await?;
+        Ok(())
+    }
+
+    /// Notes a failure and when the next attempt may be.
+    pub(crate) async fn unit_failed_in_txn(
+        txn: &Transaction<'_>,
+        key: &UnitKey,
+        reason: &str,
+        equal_errors: i32,
+        pause: Duration,
+    ) -> Result<(), StateError> {
+        let sql = "update pipeline_state set attempts = attempts + 1, last_error = $4, error_hash = $5, equal_errors = $6,
+                     next_attempt_at = now() + make_interval(secs => $7)
+                   where tenant = $1 and source = $2 and date = $3::text::date";
+        let (tenant, source, date) =
+            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
+        let (digest, pause) = (Hash128::of(reason.as_bytes()), pause.as_secs_f64());
+        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 7] =
+            [&tenant, &source, &date, &reason, &digest.0.as_slice(), &equal_errors, &pause];
+        execute(txn, "note a failure", sql, &parameters).await?;
+        Ok(())
+    }
+
+    /// Forgets the resolutions of a unit: their batches are gone.
+    pub(crate) async fn unit_forget_resolutions_in_txn(
+        txn: &Transaction<'_>,
+        key: &UnitKey,
+    ) -> Result<(), StateError> {
+        let sql = "update pipeline_state set resolution_lines_hash = null
+                   where tenant = $1 and source = $2 and date = $3::text::date";
+        let (tenant, source, date) =
+            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
+        execute(txn, "forget resolutions", sql, &[&tenant, &source, &date]).await?;
+        Ok(())
+    }
+
+    /// Puts a new or changed date in force. True when its content differs from what was there.
+    pub(crate) async fn unit_gathered_in_txn(
+        txn: &Transaction<'_>,
+        key: &UnitKey,
+        lines: &Manifest,
+        received: &[u8],
+        (config, rules): (Hash128, Hash128),
+    ) -> Result<bool, StateError> {
+        let (tenant, source, date) =
+            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
+        let sql = "select lines_hash, lines_generation from pipeline_state
+                   where tenant = $1 and source = $2 and date = $3::text::date for update";
+        let rows = query(txn, "look at a date", sql, &[&tenant, &source, &date]).await?;
+        let same =
+            rows.first().map(|row| hash("lines_hash", row.get(0))).transpose()? == Some(lines.hash);
+        // Manifests in force only grow.
+        if rows.first().is_some_and(|row| row.get::<_, i64>(1) > lines.generation.0) {
+            return Ok(false);
+        }
+        let sql = "insert into pipeline_state (tenant, source, date, lines_generation, lines_hash, lines_items,
+                     lines_manifest, received, withdrawn, config_hash, rules_hash, state)
+                   values ($1, $2, $3::text::date, $4, $5, $6, $7, $8, $9, $10, $11, 'gathered')
+                   on conflict (tenant, source, date) do update set lines_generation = $4, lines_hash = $5,
+                     lines_items = $6, lines_manifest = $7, received = $8, withdrawn = $9";
+        let items = i64::try_from(lines.items).unwrap_or(i64::MAX);
+        let (digest, manifest) = (lines.hash.0.as_slice(), pack(lines)?);
+        let (config, rules) = (config.0.as_slice(), rules.0.as_slice());
+        let withdrawn = lines.items == 0;
+        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 11] = [
+            &tenant,
+            &source,
+            &date,
+            &lines.generation.0,
+            &digest,
+            &items,
+            &manifest,
+            &received,
+            &withdrawn,
+            &config,
+            &rules,
+        ];
+        execute(txn, "put a date in force", sql, &parameters).await?;
+        Ok(!same)
+    }
+
+    /// Units of sources in force that a step has held longer than `limit`.
+    pub(crate) async fn units_overdue_in_txn(
+        txn: &Transaction<'_>,
+        limit: Duration,
+    ) -> Result<Vec<UnitKey>, StateError> {
+        let sql = "select tenant, source, date::text from pipeline_state
+                   where state in ('resolving', 'allocating', 'committing')
+                     and dispatched_at < now() - make_interval(secs => $1)";
+        let rows = query(txn, "list overdue units", sql, &[&limit.as_secs_f64()]).await?;
+        let key = |row: &Row| {
+            Ok(UnitKey {
+                tenant: parsed("tenant", row.get(0))?,
+                source: parsed("source", row.get(1))?,
+                date: parsed("date", row.get(2))?,
+            })
+        };
+        rows.iter().map(key).collect()
+    }
+
+    /// Dates of a source in force with the content that they have, and those whose batches are gone.
+    pub(crate) async fn units_known_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): (&TenantId, &SourceId),
+    ) -> Result<Vec<(UnitDate, Hash128, bool)>, StateError> {
+        let sql = "select date::text, lines_hash, state = 'waiting' from pipeline_state
+                   where tenant = $1 and source = $2 and not withdrawn order by date";
+        let rows =
+            query(txn, "list known dates", sql, &[&tenant.as_str(), &source.as_str()]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok((parsed("date", row.get(0))?, hash("lines_hash", row.get(1))?, row.get(2)))
+            })
+            .collect()
+    }
+
+    /// Makes sure that the ledger's partition of a month exists, before its first commit is dispatched.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked.
+    pub async fn month_ensure(&self, date: UnitDate) -> Result<(), StateError> {
+        let client = self.store.client().await?;
+        let sql = "select ensure_month_partition($1::text::date)";
+        client
+            .execute(sql, &[&date.to_string()])
+            .await
+            .map_err(StoreError::sql("make the partition of a month"))?;
+        Ok(())
+    }
+}

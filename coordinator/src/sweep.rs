@@ -1,0 +1,255 @@
+//! The sweep: looks at state and configuration and derives the work that is missing.
+//!
+//! It takes no input: whatever woke it, it does the same work from the same state. It writes a generation and its task
+//! first, then publishes the task.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use proto::ids::{Generation, SourceId, TenantId};
+use proto::report::FailureClass;
+use proto::subject::Step;
+use proto::task::{
+    Allocate, AllocateUnit, Emit, Gather, KnownDate, Resolve, ResolveUnit, Task, UNITS_MAX,
+};
+use runtime::store::StoreError;
+use serde_bytes::ByteBuf;
+
+use crate::core::{Core, today};
+use crate::domain::backoff::STEP_LIMIT;
+use crate::domain::pack::pack;
+use crate::domain::unit::{UnitEvent, UnitState};
+use crate::store::{
+    EmissionDue, GatherDue, Outgoing, StateError, StateStore, UnitRow, lead_check_in_txn,
+};
+
+/// Tasks of one tenant that may be out at a time: one tenant cannot starve the rest.
+const TENANT_TASKS_MAX: i64 = 64;
+/// Units and emissions looked at in one sweep.
+const SWEEP_MAX: i64 = 2_048;
+
+impl Core {
+    /// One sweep. Gives the number of tasks that it sent.
+    ///
+    /// # Errors
+    /// When Postgres cannot be used or another coordinator leads.
+    pub async fn sweep(&mut self) -> Result<usize, StateError> {
+        let mut client = self.state.store.client().await?;
+        let txn = client.transaction().await.map_err(StoreError::sql("begin"))?;
+        lead_check_in_txn(&txn, self.state.epoch).await?;
+        let mut tasks = Vec::new();
+        let mut budget = Budget::new(StateStore::tasks_count_in_txn(&txn).await?);
+        self.take_overdue_back(&txn).await?;
+        self.plan_gathers(&txn, &mut tasks).await?;
+        self.plan_units(&txn, &mut budget, &mut tasks).await?;
+        self.plan_emissions(&txn, &mut budget, &mut tasks).await?;
+        StateStore::tasks_settle_in_txn(&txn).await?;
+        txn.commit().await.map_err(StoreError::sql("commit"))?;
+        drop(client);
+        let count = tasks.len();
+        self.tasks_send(tasks).await?;
+        Ok(count)
+    }
+
+    /// What a step has held for too long gets a new generation.
+    async fn take_overdue_back(&self, txn: &Transaction<'_>) -> Result<(), StateError> {
+        for key in StateStore::units_overdue_in_txn(txn, STEP_LIMIT).await? {
+            if let Some(unit) = StateStore::unit_lock_in_txn(txn, &key).await? {
+                let reason = format!(
+                    "{} took longer than {} minutes",
+                    unit.state,
+                    STEP_LIMIT.as_secs() / 60
+                );
+                self.unit_failed(txn, &unit, FailureClass::Transient, &reason).await?;
+            }
+        }
+        for (tenant, source) in StateStore::gathers_overdue_in_txn(txn, STEP_LIMIT).await? {
+            let reason =
+                format!("the gather took longer than {} minutes", STEP_LIMIT.as_secs() / 60);
+            StateStore::gather_failed_in_txn(
+                txn,
+                (&tenant, &source),
+                &reason,
+                Duration::ZERO,
+                None,
+            )
+            .await?;
+        }
+        StateStore::emissions_overdue_in_txn(txn, STEP_LIMIT).await?;
+        Ok(())
+    }
+
+    async fn plan_gathers(
+        &self,
+        txn: &Transaction<'_>,
+        tasks: &mut Vec<Outgoing>,
+    ) -> Result<(), StateError> {
+        for due in StateStore::gathers_due_in_txn(txn, &self.run, self.every).await? {
+            let Some(entry) = self.config(&due.tenant) else { continue };
+            let at = (&due.tenant, &due.source);
+            let known = StateStore::units_known_in_txn(txn, at).await?;
+            let today = today();
+            let back = |days: Option<u32>| days.and_then(|d| today.plus_days(-i64::from(d)).ok());
+            let GatherDue { cursor, .. } = &due;
+            let task = Task::Gather(Gather {
+                config: entry.hash,
+                folder: self.folder.to_string_lossy().into_owned(),
+                today,
+                from: back(entry.config.lookback_days),
+                until: back(entry.config.cutoff_days),
+                republish: known.iter().filter(|k| k.2).map(|k| k.0).collect(),
+                known: known
+                    .iter()
+                    .map(|(date, hash, _)| KnownDate { date: *date, hash: *hash })
+                    .collect(),
+                cursor: cursor.clone().map(ByteBuf::from),
+                rehash: false,
+            });
+            let generation = one(StateStore::generations_draw_in_txn(txn, 1).await?)?;
+            let out = StateStore::task_add_in_txn(txn, &Step::Gather, at, None, generation, &task)
+                .await?;
+            StateStore::gather_dispatch_in_txn(txn, at, generation, &out.subject).await?;
+            tasks.push(out);
+        }
+        Ok(())
+    }
+
+    async fn plan_units(
+        &self,
+        txn: &Transaction<'_>,
+        budget: &mut Budget,
+        tasks: &mut Vec<Outgoing>,
+    ) -> Result<(), StateError> {
+        let mut groups: BTreeMap<(TenantId, SourceId, bool), Vec<UnitRow>> = BTreeMap::new();
+        for unit in StateStore::units_due_in_txn(txn, SWEEP_MAX).await? {
+            // A unit of a configuration that is not loaded waits for it.
+            if self.config(&unit.key.tenant).is_none_or(|entry| entry.hash != unit.config) {
+                continue;
+            }
+            let resolve = unit.lines.items > 0
+                && unit.resolutions.is_none()
+                && self.resolves(&unit.key.tenant, &unit.key.source);
+            let key = (unit.key.tenant.clone(), unit.key.source.clone(), resolve);
+            groups.entry(key).or_default().push(unit);
+        }
+        for ((tenant, source, resolve), units) in groups {
+            let size = |unit: &UnitRow| (unit.lines.items, unit.lines.batches.len() as u64);
+            for group in pack(units, size) {
+                if !budget.take(&tenant) {
+                    break;
+                }
+                tasks.push(self.dispatch(txn, (&tenant, &source), resolve, group).await?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn dispatch(
+        &self,
+        txn: &Transaction<'_>,
+        at: (&TenantId, &SourceId),
+        resolve: bool,
+        units: Vec<UnitRow>,
+    ) -> Result<Outgoing, StateError> {
+        let generations = StateStore::generations_draw_in_txn(txn, units.len()).await?;
+        let numbered = || units.iter().zip(generations.iter().copied());
+        let config = units.first().map(|unit| unit.config).unwrap_or_default();
+        let (step, event, task) = if resolve {
+            let unit = |(unit, generation): (&UnitRow, Generation)| ResolveUnit {
+                date: unit.key.date,
+                generation,
+                lines: unit.lines.clone(),
+                inventory: None,
+            };
+            let task = Task::Resolve(Resolve { config, units: numbered().map(unit).collect() });
+            (Step::Resolve, UnitEvent::ResolveSent, task)
+        } else {
+            let unit = |(unit, generation): (&UnitRow, Generation)| AllocateUnit {
+                date: unit.key.date,
+                generation,
+                lines: unit.lines.clone(),
+                resolutions: unit.resolutions.clone(),
+                drivers: Vec::new(),
+            };
+            let task = Task::Allocate(Allocate { config, units: numbered().map(unit).collect() });
+            (Step::Allocate, UnitEvent::AllocateSent, task)
+        };
+        let date = units.first().map(|unit| unit.key.date);
+        let first = one(generations.clone())?;
+        let out = StateStore::task_add_in_txn(txn, &step, at, date, first, &task).await?;
+        for (unit, generation) in numbered() {
+            debug_assert_eq!(unit.state, UnitState::Gathered, "only due units are listed");
+            StateStore::unit_dispatch_in_txn(txn, unit, event, generation, &out.subject).await?;
+        }
+        Ok(out)
+    }
+
+    async fn plan_emissions(
+        &self,
+        txn: &Transaction<'_>,
+        budget: &mut Budget,
+        tasks: &mut Vec<Outgoing>,
+    ) -> Result<(), StateError> {
+        let due = StateStore::emissions_due_in_txn(txn, SWEEP_MAX).await?;
+        let same = |a: &EmissionDue, b: &EmissionDue| {
+            (&a.tenant, &a.source, &a.emitter, a.config)
+                == (&b.tenant, &b.source, &b.emitter, b.config)
+        };
+        for group in due.chunk_by(same) {
+            for units in group.chunks(UNITS_MAX.min(16)) {
+                let Some(first) = units.first() else { continue };
+                if !budget.take(&first.tenant) {
+                    break;
+                }
+                let task = Task::Emit(Emit {
+                    config: first.config,
+                    folder: self.folder.to_string_lossy().into_owned(),
+                    emitter: first.emitter.clone(),
+                    units: units.iter().map(|due| due.unit).collect(),
+                });
+                let generation = one(StateStore::generations_draw_in_txn(txn, 1).await?)?;
+                let (step, at) =
+                    (Step::Emit(first.emitter.clone()), (&first.tenant, &first.source));
+                let out = StateStore::task_add_in_txn(
+                    txn,
+                    &step,
+                    at,
+                    Some(first.unit.date),
+                    generation,
+                    &task,
+                )
+                .await?;
+                for due in units {
+                    StateStore::emission_dispatch_in_txn(txn, due, &out.subject).await?;
+                }
+                tasks.push(out);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first of the generations that were drawn.
+fn one(generations: Vec<Generation>) -> Result<Generation, StateError> {
+    let why = || StateError::Stored {
+        what: "generation_seq",
+        of: "a draw".into(),
+        why: "no number came".into(),
+    };
+    generations.into_iter().next().ok_or_else(why)
+}
+
+/// How many more tasks each tenant may have out.
+struct Budget(BTreeMap<String, i64>);
+
+impl Budget {
+    fn new(out: Vec<(String, i64)>) -> Self {
+        Self(out.into_iter().collect())
+    }
+    fn take(&mut self, tenant: &TenantId) -> bool {
+        let out = self.0.entry(tenant.as_str().to_owned()).or_default();
+        *out += 1;
+        *out <= TENANT_TASKS_MAX
+    }
+}

@@ -1,0 +1,138 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::process::guard::Guard;
+use crate::process::watchdog::Watch;
+
+/// Exact chargeback: who caused the cost, who pays.
+#[derive(Debug, Parser)]
+#[command(name = "apportion", version, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run everything until stopped: servers, coordinator and workers as child processes
+    Up(Launch),
+    /// Calculate what is due, print a summary and end
+    Run(Run),
+    /// Run the coordinator: plans work, applies reports
+    Coordinator(Coordinator),
+    /// Run a gatherer: reads bills
+    Gatherer(Worker),
+    /// Run an allocator: splits lines by the rules; needs no database
+    Allocator,
+    /// Run an emitter: writes the ledger and the outputs
+    Emitter(Worker),
+    /// Start a command that ends with its parent (used inside)
+    #[command(hide = true)]
+    Guard(Guard),
+    /// Watch over a parent where the system cannot (used inside)
+    #[command(hide = true)]
+    Watch(Watch),
+}
+
+/// What `up` and `run` share.
+#[derive(Debug, Clone, Args)]
+pub struct Launch {
+    /// Folder with `apportion.yaml` and `tenants/`
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub config: PathBuf,
+    /// Folder for everything that is kept: servers' data, logs
+    #[arg(long, value_name = "DIR", default_value = "./.apportion")]
+    pub data_dir: PathBuf,
+    /// Number of gatherers
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub gatherers: u16,
+    /// Number of allocators
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub allocators: u16,
+    /// Number of emitters
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub emitters: u16,
+    /// Port of 127.0.0.1 for the embedded nats-server [default: any free one]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub nats_port: Option<u16>,
+    /// Port of 127.0.0.1 for the embedded Postgres, beside its unix socket [default: none]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub postgres_port: Option<u16>,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// End when every due unit is visible and emitted (the only mode so far)
+    #[arg(long, required = true)]
+    pub once: bool,
+    /// Print one JSON document on stdout, and nothing else there
+    #[arg(long)]
+    pub json: bool,
+    /// Quarantined lines do not make the run fail
+    #[arg(long)]
+    pub allow_quarantine: bool,
+    /// The rest.
+    #[command(flatten)]
+    pub launch: Launch,
+}
+
+// Roles learn NATS_URL and DATABASE_URL from their environment: both hold secrets.
+
+/// `coordinator`.
+#[derive(Debug, Args)]
+pub struct Coordinator {
+    /// Folder with `apportion.yaml` and `tenants/`
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub config: PathBuf,
+    /// End when every due unit is visible and emitted: exit 0, or 1 with what is missing
+    #[arg(long)]
+    pub once: bool,
+    /// With --once: quarantined lines do not make it end with 1
+    #[arg(long, requires = "once")]
+    pub allow_quarantine: bool,
+}
+
+/// `gatherer` and `emitter`.
+#[derive(Debug, Args)]
+pub struct Worker {
+    /// Folder with `apportion.yaml` and `tenants/`
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub config: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_wants_once_and_guard_takes_any_command() {
+        assert!(Cli::try_parse_from(["apportion", "run"]).is_err());
+        assert!(Cli::try_parse_from(["apportion", "run", "--once", "--json"]).is_ok());
+        let guard = [
+            "apportion",
+            "guard",
+            "--parent",
+            "1",
+            "--death",
+            "SIGQUIT",
+            "--",
+            "x",
+            "--once",
+            "-c",
+        ];
+        assert!(Cli::try_parse_from(guard).is_ok());
+        assert!(Cli::try_parse_from(["apportion", "up", "--allocators", "0"]).is_err());
+    }
+}

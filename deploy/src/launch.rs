@@ -1,0 +1,246 @@
+//! `up` and `run --once`: data folder, servers, tables, roles, in this order; and back.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::cli::Launch;
+use crate::folder::{DataFolder, Running};
+use crate::process::{Recipe, exe};
+use crate::servers::find::Program;
+use crate::servers::{
+    EmbeddedNats, EmbeddedPostgres, NatsOptions, PostgresOptions, forsaken, given,
+};
+use crate::shutdown::Shutdown;
+use crate::supervise::{Backoff, Outcome, Role, Stage, Supervisor};
+use crate::wiring::{self, Finished};
+
+/// A run that must end gives up on a role that fails this often in a row.
+const GIVE_UP_AFTER: u32 = 10;
+
+/// How a `run --once` ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Once {
+    /// Print JSON.
+    pub json: bool,
+    /// Accept quarantined lines.
+    pub allow_quarantine: bool,
+}
+
+/// Runs everything; with `once` until the work is done, else until asked to stop. Returns the exit code.
+pub fn launch(options: &Launch, once: Option<Once>) -> Result<u8> {
+    let shutdown = Shutdown::on_signals()?;
+    let config = config_folder(&options.config)?;
+    let folder = DataFolder::take(&options.data_dir)?;
+    let echo = once.is_none();
+    let servers = Servers::start(options, &folder)?;
+    let urls = servers.urls();
+    folder.announce(&urls)?;
+    wiring::migrate(&urls.database_url).context("cannot prepare the database")?;
+
+    let mut supervisor = Supervisor::new(Backoff::default(), once.map(|_| GIVE_UP_AFTER));
+    servers.supervise(&mut supervisor);
+    for (recipe, one_shot) in recipes(options, &config, &folder, &urls, once, echo)? {
+        supervisor.add(Role::new(recipe), one_shot)?;
+    }
+    if echo {
+        eprintln!("running; Ctrl-C stops");
+    }
+    let outcome = supervisor.run_until(&shutdown)?;
+    let code = match (outcome, once) {
+        (Outcome::Finished(code), Some(once)) => wiring::summarise(&Finished {
+            database_url: &urls.database_url,
+            config: &config,
+            code,
+            json: once.json,
+            allow_quarantine: once.allow_quarantine,
+        })
+        .context("cannot summarise the run"),
+        (Outcome::Finished(code), None) => Ok(code),
+        (Outcome::Interrupted, None) => Ok(0),
+        // Asked to stop before the work was done.
+        (Outcome::Interrupted, Some(_)) => Ok(130),
+        (Outcome::Failed(why), _) => {
+            Err(anyhow::anyhow!("{why}\n(logs: {})", folder.path().join("logs").display()))
+        }
+    };
+    if shutdown.requested() {
+        eprintln!("stopping; once more stops at once");
+    }
+    supervisor.stop(&shutdown)?;
+    code
+}
+
+fn config_folder(path: &Path) -> Result<PathBuf> {
+    let found = path
+        .canonicalize()
+        .with_context(|| format!("configuration folder {} cannot be found", path.display()))?;
+    ensure!(
+        found.is_dir(),
+        "configuration {} is no folder: name the folder with `tenants/`",
+        path.display()
+    );
+    Ok(found)
+}
+
+/// The two servers of this run, ours or given.
+struct Servers {
+    nats: Given<EmbeddedNats>,
+    postgres: Given<EmbeddedPostgres>,
+}
+
+enum Given<T> {
+    Url(String),
+    Embedded(Box<T>),
+}
+
+impl Servers {
+    /// Both at once: the first start of Postgres takes a while.
+    fn start(options: &Launch, folder: &DataFolder) -> Result<Self> {
+        std::thread::scope(|scope| {
+            let nats = scope.spawn(|| start_nats(options, folder));
+            let postgres = start_postgres(options, folder)?;
+            match nats.join() {
+                Ok(nats) => Ok(Self { nats: nats?, postgres }),
+                Err(_) => bail!("starting nats-server panicked"),
+            }
+        })
+    }
+
+    fn urls(&self) -> Running {
+        Running {
+            pid: std::process::id(),
+            nats_url: match &self.nats {
+                Given::Url(url) => url.clone(),
+                Given::Embedded(server) => server.url(),
+            },
+            database_url: match &self.postgres {
+                Given::Url(url) => url.clone(),
+                Given::Embedded(server) => server.url(),
+            },
+        }
+    }
+
+    fn supervise(self, supervisor: &mut Supervisor) {
+        if let Given::Embedded(server) = self.postgres {
+            supervisor.adopt(Stage::Store, *server);
+        }
+        if let Given::Embedded(server) = self.nats {
+            supervisor.adopt(Stage::Bus, *server);
+        }
+    }
+}
+
+fn start_nats(options: &Launch, folder: &DataFolder) -> Result<Given<EmbeddedNats>> {
+    if let Some(url) = given_url("NATS_URL")? {
+        ensure!(
+            options.nats_port.is_none(),
+            "--nats-port is for the embedded nats-server, but NATS_URL names another: leave one out"
+        );
+        eprintln!("{} (NATS_URL)", given::check_nats(&url)?);
+        return Ok(Given::Url(url));
+    }
+    let settings = NatsOptions {
+        port: options.nats_port,
+        log: folder.log("nats", false),
+        ..NatsOptions::default()
+    };
+    let server = EmbeddedNats::start(&folder.nats(), settings).context("embedded nats-server")?;
+    say("nats-server", server.program(), &server.address());
+    Ok(Given::Embedded(Box::new(server)))
+}
+
+fn start_postgres(options: &Launch, folder: &DataFolder) -> Result<Given<EmbeddedPostgres>> {
+    if let Some(url) = given_url("DATABASE_URL")? {
+        ensure!(
+            options.postgres_port.is_none(),
+            "--postgres-port is for the embedded Postgres, but DATABASE_URL names another: leave one out"
+        );
+        eprintln!("{} (DATABASE_URL)", given::check_database(&url)?);
+        return Ok(Given::Url(url));
+    }
+    let settings = PostgresOptions {
+        port: options.postgres_port,
+        log: folder.log("postgres", false),
+        ..PostgresOptions::default()
+    };
+    let server =
+        EmbeddedPostgres::start(&folder.postgres(), settings).context("embedded Postgres")?;
+    say("PostgreSQL", server.program(), &server.address());
+    if server.home() != folder.postgres() {
+        eprintln!(
+            "  its data: {} (its user cannot reach {})",
+            server.home().display(),
+            folder.path().display()
+        );
+    }
+    for (home, dir) in forsaken() {
+        eprintln!(
+            "  {} belonged to {}, which has gone: remove it when it is not needed",
+            home.display(),
+            dir.display()
+        );
+    }
+    Ok(Given::Embedded(Box::new(server)))
+}
+
+fn say(name: &str, program: &Program, address: &str) {
+    eprintln!(
+        "{name} {} at {address} ({}: {})",
+        program.version,
+        program.origin,
+        program.path.display()
+    );
+}
+
+fn given_url(name: &str) -> Result<Option<String>> {
+    match env::var(name) {
+        Ok(url) if url.is_empty() => Ok(None),
+        Ok(url) => Ok(Some(url)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => bail!("{name} is not UTF-8"),
+    }
+}
+
+/// The roles of a run, the coordinator first; `true` for the one whose end is the end of the run.
+fn recipes(
+    options: &Launch,
+    config: &Path,
+    folder: &DataFolder,
+    urls: &Running,
+    once: Option<Once>,
+    echo: bool,
+) -> Result<Vec<(Recipe, bool)>> {
+    let exe = exe()?;
+    let role = |role: &str, name: String| {
+        Recipe::new(&name, exe)
+            .arg(role)
+            .env("NATS_URL", &urls.nats_url)
+            .env("APPORTION_DATA_DIR", folder.path())
+            .log(folder.log(&name, echo))
+    };
+    let with_store =
+        |recipe: Recipe| recipe.arg("--config").arg(config).env("DATABASE_URL", &urls.database_url);
+    let mut coordinator = with_store(role("coordinator", "coordinator".into()));
+    if let Some(once) = once {
+        coordinator = coordinator.arg("--once");
+        if once.allow_quarantine {
+            coordinator = coordinator.arg("--allow-quarantine");
+        }
+    }
+    let mut recipes = vec![(coordinator, once.is_some())];
+    for number in 1..=options.gatherers {
+        recipes.push((with_store(role("gatherer", format!("gatherer-{number}"))), false));
+    }
+    for number in 1..=options.allocators {
+        recipes.push((
+            role("allocator", format!("allocator-{number}")).without_env("DATABASE_URL"),
+            false,
+        ));
+    }
+    for number in 1..=options.emitters {
+        recipes.push((with_store(role("emitter", format!("emitter-{number}"))), false));
+    }
+    Ok(recipes)
+}

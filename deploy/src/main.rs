@@ -1,0 +1,59 @@
+//! The one binary.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use apportion::cli::{Cli, Command};
+use apportion::launch::{Once, launch};
+use apportion::process::guard::CANNOT_START;
+use apportion::supervise::exit;
+use apportion::wiring;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let otherwise = match command {
+        Command::Guard(_) => CANNOT_START,
+        Command::Up(_)
+        | Command::Run(_)
+        | Command::Coordinator(_)
+        | Command::Gatherer(_)
+        | Command::Allocator
+        | Command::Emitter(_)
+        | Command::Watch(_) => exit::SETTINGS,
+    };
+    match run(command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(otherwise)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<u8> {
+    match command {
+        Command::Up(options) => {
+            speak();
+            launch(&options, None)
+        }
+        Command::Run(run) => {
+            speak();
+            launch(
+                &run.launch,
+                Some(Once { json: run.json, allow_quarantine: run.allow_quarantine }),
+            )
+        }
+        Command::Coordinator(args) => wiring::coordinator(args),
+        Command::Gatherer(args) => wiring::gatherer(args),
+        Command::Allocator => wiring::allocator(),
+        Command::Emitter(args) => wiring::emitter(args),
+        Command::Guard(guard) => match guard.run()? {},
+        Command::Watch(watch) => watch.run().map(|()| exit::DONE),
+    }
+}
+
+/// Events of the parent go to stderr, plainly.
+fn speak() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).without_time().init();
+}
