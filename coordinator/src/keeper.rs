@@ -1,4 +1,4 @@
-//! The state keeper: the one actor that owns the leading coordinator's [`Core`]. The life asks it one thing at a time.
+//! The state keeper: the one actor that owns the leading coordinator's [`Leader`]. The life asks it one thing at a time.
 
 use actix::prelude::*;
 use proto::config::TenantConfig;
@@ -6,7 +6,7 @@ use runtime::inbox::Delivery;
 use runtime::keeper::{self, Gone};
 
 use crate::CoordinatorError;
-use crate::core::Core;
+use crate::leader::Leader;
 
 /// What the state keeper can be asked to do.
 pub enum Order {
@@ -27,7 +27,7 @@ impl Message for Order {
     type Result = Result<u64, CoordinatorError>;
 }
 
-struct StateKeeper(Option<Core>);
+struct StateKeeper(Option<Leader>);
 
 impl Actor for StateKeeper {
     type Context = Context<Self>;
@@ -37,28 +37,28 @@ impl Handler<Order> for StateKeeper {
     type Result = ResponseActFuture<Self, Result<u64, CoordinatorError>>;
 
     fn handle(&mut self, order: Order, _: &mut Context<Self>) -> Self::Result {
-        // Plan: the core leaves for the time of the work, so that no state is borrowed over an await.
-        let Some(mut core) = self.0.take() else {
+        // Plan: the leader leaves for the time of the work, so that no state is borrowed over an await.
+        let Some(mut leader) = self.0.take() else {
             return Box::pin(fut::ready(Err(CoordinatorError::Busy)));
         };
         let work = async move {
-            let done = perform(&mut core, order).await;
-            (core, done)
+            let done = perform(&mut leader, order).await;
+            (leader, done)
         };
-        Box::pin(work.into_actor(self).map(|(core, done), keeper, _| {
-            keeper.0 = Some(core);
+        Box::pin(work.into_actor(self).map(|(leader, done), keeper, _| {
+            keeper.0 = Some(leader);
             done
         }))
     }
 }
 
-async fn perform(core: &mut Core, order: Order) -> Result<u64, CoordinatorError> {
+async fn perform(leader: &mut Leader, order: Order) -> Result<u64, CoordinatorError> {
     match order {
-        Order::Apply(reports) => core.apply(reports).await.map(|()| 0).map_err(Into::into),
-        Order::Sweep => Ok(core.sweep().await? as u64),
-        Order::Resend(seconds) => Ok(core.tasks_resend(seconds).await? as u64),
-        Order::Streams => core.streams_ensure().await.map(|()| 0),
-        Order::Configs(configs, commit) => core.configs_apply(configs, commit.as_deref()).await,
+        Order::Apply(reports) => leader.apply(reports).await.map(|()| 0).map_err(Into::into),
+        Order::Sweep => Ok(leader.sweep().await? as u64),
+        Order::Resend(seconds) => Ok(leader.tasks_resend(seconds).await? as u64),
+        Order::Streams => leader.streams_ensure().await.map(|()| 0),
+        Order::Configs(configs, commit) => leader.configs_apply(configs, commit.as_deref()).await,
     }
 }
 
@@ -67,10 +67,10 @@ async fn perform(core: &mut Core, order: Order) -> Result<u64, CoordinatorError>
 pub struct StateHandle(Addr<StateKeeper>);
 
 impl StateHandle {
-    /// Starts a keeper of `core`.
+    /// Starts a keeper of `leader`.
     #[must_use]
-    pub fn start(core: Core) -> Self {
-        Self(keeper::start(move || StateKeeper(Some(core))))
+    pub fn start(leader: Leader) -> Self {
+        Self(keeper::start(move || StateKeeper(Some(leader))))
     }
     /// Asks and waits for the answer.
     ///

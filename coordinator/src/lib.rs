@@ -5,7 +5,7 @@
 //! | [`config`] | what users write, read and checked |
 //! | [`domain`] | pure rules: unit states, backoff, packing |
 //! | [`store`] | the SQL of the state |
-//! | [`core`] | what the leader holds |
+//! | [`leader`] | what the leader holds |
 //! | [`apply`] | reports in |
 //! | [`sweep`] | tasks out |
 //! | [`keeper`] | the actor that owns the core |
@@ -14,9 +14,9 @@
 
 pub mod apply;
 pub mod config;
-pub mod core;
 pub mod domain;
 pub mod keeper;
+pub mod leader;
 pub mod life;
 pub mod migrate;
 pub mod store;

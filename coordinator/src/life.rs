@@ -10,9 +10,9 @@ use tokio::time::Instant;
 
 use crate::CoordinatorError;
 use crate::config::{self, Config, Problems, refuse_unbuilt};
-use crate::core::Core;
 use crate::domain::backoff::RESEND_AFTER;
 use crate::keeper::{Order, StateHandle};
+use crate::leader::Leader;
 use crate::store::{StateError, StateStore};
 
 /// How a coordinator runs.
@@ -124,23 +124,16 @@ async fn lead_on(
     let config = load(options)?;
     let trigger = if options.once { "manual" } else { "schedule" };
     lead.run_start(&options.run, trigger).await?;
-    let core = Core {
-        bus: process.bus.clone(),
-        settings: process.settings.clone(),
-        state: lead.clone(),
-        folder: config.dir.clone(),
-        run: options.run.clone(),
-        every: (!options.once).then_some(GATHER_EVERY),
-        tenants: Default::default(),
-        months: Default::default(),
-    };
-    let state = StateHandle::start(core);
+    let every = (!options.once).then_some(GATHER_EVERY);
+    let own = (process.bus.clone(), process.settings.clone());
+    let leader = Leader::new(own, lead.clone(), config.dir.clone(), options.run.clone(), every);
+    let state = StateHandle::start(leader);
     let mut known = config.tenants.clone();
     state.ask(Order::Configs(config.tenants.into_values().collect(), config.git_commit)).await?;
     state.ask(Order::Resend(0)).await?;
-    let (mut sweep, mut renew) = (Every::new(Duration::ZERO), Every::new(RENEW_EVERY));
+    state.ask(Order::Sweep).await?;
+    let (mut sweep, mut renew) = (Every::new(SWEEP_EVERY), Every::new(RENEW_EVERY));
     let (mut resend, mut reload) = (Every::new(RESEND_EVERY), Every::new(RELOAD_EVERY));
-    sweep.period = SWEEP_EVERY;
     while !process.shutdown.is_asked() {
         let pulled = tokio::select! {
             pulled = process.bus.reports(GROUP_MAX, SWEEP_EVERY) => pulled,

@@ -16,20 +16,22 @@ use proto::task::{
 use runtime::store::StoreError;
 use serde_bytes::ByteBuf;
 
-use crate::core::{Core, today};
 use crate::domain::backoff::STEP_LIMIT;
 use crate::domain::pack::pack;
 use crate::domain::unit::{UnitEvent, UnitState};
+use crate::leader::{Leader, today};
 use crate::store::{
     EmissionDue, GatherDue, Outgoing, StateError, StateStore, UnitRow, lead_check_in_txn,
 };
 
 /// Tasks of one tenant that may be out at a time: one tenant cannot starve the rest.
 const TENANT_TASKS_MAX: i64 = 64;
+/// Emissions that failed are looked at again this often.
+const EMISSIONS_EVERY: Duration = Duration::from_secs(2);
 /// Units and emissions looked at in one sweep.
 const SWEEP_MAX: i64 = 2_048;
 
-impl Core {
+impl Leader {
     /// One sweep. Gives the number of tasks that it sent.
     ///
     /// # Errors
@@ -43,10 +45,20 @@ impl Core {
         self.take_overdue_back(&txn).await?;
         self.plan_gathers(&txn, &mut tasks).await?;
         self.plan_units(&txn, &mut budget, &mut tasks).await?;
-        self.plan_emissions(&txn, &mut budget, &mut tasks).await?;
+        // Every visible date is looked at: only after something became visible, or a while has passed (retries).
+        let look = self.emissions_hinted || self.emissions_looked.elapsed() > EMISSIONS_EVERY;
+        let emissions = match look {
+            true => self.plan_emissions(&txn, &mut budget, &mut tasks).await?,
+            false => 0,
+        };
         StateStore::tasks_settle_in_txn(&txn).await?;
         txn.commit().await.map_err(StoreError::sql("commit"))?;
         drop(client);
+        if look {
+            self.emissions_looked = std::time::Instant::now();
+            // As many as were looked at: there may be more.
+            self.emissions_hinted = emissions > 0;
+        }
         let count = tasks.len();
         self.tasks_send(tasks).await?;
         Ok(count)
@@ -190,7 +202,7 @@ impl Core {
         txn: &Transaction<'_>,
         budget: &mut Budget,
         tasks: &mut Vec<Outgoing>,
-    ) -> Result<(), StateError> {
+    ) -> Result<usize, StateError> {
         let due = StateStore::emissions_due_in_txn(txn, SWEEP_MAX).await?;
         let same = |a: &EmissionDue, b: &EmissionDue| {
             (&a.tenant, &a.source, &a.emitter, a.config)
@@ -226,7 +238,7 @@ impl Core {
                 tasks.push(out);
             }
         }
-        Ok(())
+        Ok(due.len())
     }
 }
 

@@ -26,17 +26,22 @@ impl StateStore {
     pub async fn run_start(&self, run: &str, trigger: &str) -> Result<(), StateError> {
         let client = self.store.client().await?;
         let sql = "insert into pipeline_runs (run_id, trigger) values ($1, $2) on conflict (run_id) do nothing";
-        client.execute(sql, &[&run, &trigger]).await.map_err(StoreError::sql("start the run"))?;
-        // What an earlier run gave up gets its chance again.
-        for sql in [
-            "update pipeline_state set attempts = 0, next_attempt_at = now()
-             where attempts > 0 and not exists (select 1 from pipeline_runs where run_id = $1 and started_at < now() - interval '1 second')",
-            "update emission_records set attempts = 0, next_attempt_at = now()
-             where attempts > 0 and not exists (select 1 from pipeline_runs where run_id = $1 and started_at < now() - interval '1 second')",
-        ] {
-            client.execute(sql, &[&run]).await.map_err(StoreError::sql("start the run"))?;
+        let made = client
+            .execute(sql, &[&run, &trigger])
+            .await
+            .map_err(StoreError::sql("start the run"))?;
+        if made == 0 {
+            return Ok(());
         }
-        Ok(())
+        // What an earlier run gave up gets its chance again.
+        let sql = "update source_state set attempts = 0, next_attempt_at = now() where attempts > 0;
+                   update pipeline_state set attempts = 0, next_attempt_at = now() where attempts > 0;
+                   update emission_records set attempts = 0, next_attempt_at = now() where attempts > 0";
+        client
+            .batch_execute(sql)
+            .await
+            .map_err(StoreError::sql("start the run"))
+            .map_err(Into::into)
     }
 
     /// What the run still waits for.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use proto::config::{SourceSettings, TenantConfig};
@@ -16,7 +16,7 @@ use runtime::settings::Settings;
 use crate::store::{ConfigInForce, Outgoing, StateError, StateStore};
 
 /// The state of a leading coordinator. Everything in it can be thrown away and read again from Postgres.
-pub struct Core {
+pub struct Leader {
     pub(crate) bus: Bus,
     pub(crate) settings: Settings,
     pub(crate) state: StateStore,
@@ -28,9 +28,36 @@ pub struct Core {
     pub(crate) every: Option<Duration>,
     pub(crate) tenants: BTreeMap<TenantId, ConfigInForce>,
     pub(crate) months: HashSet<BillingPeriod>,
+    /// Something became visible since emissions were last looked at.
+    pub(crate) emissions_hinted: bool,
+    pub(crate) emissions_looked: Instant,
 }
 
-impl Core {
+impl Leader {
+    /// A leader under the epoch of `state`, for the configuration in `folder` and the run `run`; a standing run gathers
+    /// its sources again `every` so often.
+    #[must_use]
+    pub fn new(
+        (bus, settings): (Bus, Settings),
+        state: StateStore,
+        folder: PathBuf,
+        run: String,
+        every: Option<Duration>,
+    ) -> Self {
+        Self {
+            bus,
+            settings,
+            state,
+            folder,
+            run,
+            every,
+            tenants: BTreeMap::new(),
+            months: HashSet::new(),
+            emissions_hinted: true,
+            emissions_looked: Instant::now(),
+        }
+    }
+
     /// Puts configurations in force and their messages on the CONFIG stream. Gives the number of units that became due.
     ///
     /// # Errors
@@ -49,6 +76,7 @@ impl Core {
             entries.push(ConfigInForce { config, hash, message });
         }
         let due = self.state.configs_apply(&entries, commit).await?;
+        self.emissions_hinted = true;
         self.tenants = entries.into_iter().map(|e| (e.config.tenant.clone(), e)).collect();
         self.streams_ensure().await?;
         Ok(due)

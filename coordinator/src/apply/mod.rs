@@ -1,24 +1,25 @@
 //! Reports in: applied in groups, a savepoint each; one bad report is refused, the rest commit.
 
-use std::collections::BTreeMap;
+mod gather;
+
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use proto::envelope::{self, Header};
 use proto::hash::Hash128;
 use proto::ids::{Generation, SourceId, TenantId, UnitKey};
-use proto::manifest::{Manifest, Totals};
-use proto::report::{Committed, Failed, FailureClass, GatherDone, Published, Report};
+use proto::manifest::Manifest;
+use proto::report::{Committed, Failed, FailureClass, Published, Report};
 use proto::subject::{self, Step, Stream, UnitAddress};
 use proto::task::{Commit, CommitUnit, Task};
 use proto::time::UnitDate;
 use runtime::inbox::Delivery;
 use runtime::store::StoreError;
 
-use crate::core::Core;
-use crate::domain::backoff::{ATTEMPTS_OF_A_RUN, EQUAL_ERRORS_MAX, pause};
+use crate::domain::backoff::{EQUAL_ERRORS_MAX, pause};
 use crate::domain::unit::{UnitEvent, UnitState};
-use crate::store::{Outgoing, StateError, StateStore, UnitRow, execute, lead_check_in_txn, pack};
+use crate::leader::Leader;
+use crate::store::{Outgoing, StateError, StateStore, UnitRow, execute, lead_check_in_txn};
 
 /// What is to be done once the transaction has committed.
 #[derive(Default)]
@@ -26,6 +27,7 @@ struct After {
     tasks: Vec<Outgoing>,
     purges: Vec<String>,
     months: Vec<UnitDate>,
+    visible: bool,
 }
 
 /// What became of a report.
@@ -33,66 +35,48 @@ enum Applied {
     Done,
     /// It speaks of others that have not arrived yet.
     Later,
+    /// It makes no sense, for this reason.
+    Refused(String),
+}
+
+/// The pause before a report is delivered again.
+const AGAIN: Duration = Duration::from_millis(300);
+
+impl After {
+    fn merge(&mut self, mut other: Self) {
+        self.tasks.append(&mut other.tasks);
+        self.purges.append(&mut other.purges);
+        self.months.append(&mut other.months);
+        self.visible |= other.visible;
+    }
 }
 
 type Source<'a> = (&'a TenantId, &'a SourceId);
 
-impl Core {
+impl Leader {
     /// Applies a group of reports in one transaction and acknowledges them after its commit.
     ///
     /// # Errors
     /// When Postgres cannot be used or another coordinator leads: the reports are delivered again.
     pub async fn apply(&mut self, deliveries: Vec<Delivery>) -> Result<(), StateError> {
         let mut after = After::default();
-        let (mut done, mut later, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-        let mut client = self.state.store.client().await?;
-        let mut txn = client.transaction().await.map_err(StoreError::sql("begin"))?;
-        lead_check_in_txn(&txn, self.state.epoch).await?;
-        for delivery in deliveries {
-            let (header, report) = match envelope::decode::<Report>(delivery.payload()) {
-                Ok(decoded) => decoded,
-                Err(error) => {
-                    refused.push((delivery, error.to_string()));
-                    continue;
+        let outcomes = match self.apply_group(&deliveries, &mut after).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                for delivery in &deliveries {
+                    delivery.later(AGAIN).await;
                 }
-            };
-            let savepoint =
-                txn.savepoint("report").await.map_err(StoreError::sql("set a savepoint"))?;
-            let mut more = After::default();
-            match self.apply_one(&savepoint, &header, report, &mut more).await {
-                Ok(applied) => {
-                    savepoint.commit().await.map_err(StoreError::sql("release a savepoint"))?;
-                    after.tasks.append(&mut more.tasks);
-                    after.purges.append(&mut more.purges);
-                    match applied {
-                        Applied::Done => done.push(delivery),
-                        Applied::Later => later.push(delivery),
-                    }
-                }
-                Err(error) if error.is_transient() || matches!(error, StateError::LostLead) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    savepoint
-                        .rollback()
-                        .await
-                        .map_err(StoreError::sql("roll back to a savepoint"))?;
-                    refused.push((delivery, proto::fault::chain(&error)));
-                }
+                return Err(error);
+            }
+        };
+        for (delivery, outcome) in deliveries.iter().zip(outcomes) {
+            match outcome {
+                Applied::Done => delivery.done().await,
+                Applied::Later => delivery.later(AGAIN).await,
+                Applied::Refused(reason) => self.refuse(delivery, &reason).await,
             }
         }
-        StateStore::tasks_settle_in_txn(&txn).await?;
-        txn.commit().await.map_err(StoreError::sql("commit"))?;
-        drop(client);
-        for delivery in done {
-            delivery.done().await;
-        }
-        for delivery in later {
-            delivery.later(Duration::from_millis(300)).await;
-        }
-        for (delivery, reason) in refused {
-            self.refuse(delivery, &reason).await;
-        }
+        self.emissions_hinted |= after.visible;
         for date in after.months {
             self.month_ensure(date).await?;
         }
@@ -111,7 +95,48 @@ impl Core {
         Ok(())
     }
 
-    async fn refuse(&self, delivery: Delivery, reason: &str) {
+    async fn apply_group(
+        &self,
+        deliveries: &[Delivery],
+        after: &mut After,
+    ) -> Result<Vec<Applied>, StateError> {
+        let mut outcomes = Vec::with_capacity(deliveries.len());
+        let mut client = self.state.store.client().await?;
+        let mut txn = client.transaction().await.map_err(StoreError::sql("begin"))?;
+        lead_check_in_txn(&txn, self.state.epoch).await?;
+        for delivery in deliveries {
+            let (header, report) = match envelope::decode::<Report>(delivery.payload()) {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    outcomes.push(Applied::Refused(error.to_string()));
+                    continue;
+                }
+            };
+            let savepoint =
+                txn.savepoint("report").await.map_err(StoreError::sql("set a savepoint"))?;
+            let mut more = After::default();
+            match self.apply_one(&savepoint, &header, report, &mut more).await {
+                Ok(applied) => {
+                    savepoint.commit().await.map_err(StoreError::sql("release a savepoint"))?;
+                    after.merge(more);
+                    outcomes.push(applied);
+                }
+                Err(error) if error.is_transient() || matches!(error, StateError::LostLead) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    let rolled = savepoint.rollback().await;
+                    rolled.map_err(StoreError::sql("roll back to a savepoint"))?;
+                    outcomes.push(Applied::Refused(proto::fault::chain(&error)));
+                }
+            }
+        }
+        StateStore::tasks_settle_in_txn(&txn).await?;
+        txn.commit().await.map_err(StoreError::sql("commit"))?;
+        Ok(outcomes)
+    }
+
+    async fn refuse(&self, delivery: &Delivery, reason: &str) {
         tracing::error!(subject = delivery.subject(), reason, "refused a report");
         let step = Step::Commit;
         let subject = match envelope::decode_header(delivery.payload()) {
@@ -187,105 +212,6 @@ impl Core {
             Report::Failed(failed) => self.failed(txn, at, header, &failed).await?,
         }
         Ok(Applied::Done)
-    }
-
-    async fn is_gathering(
-        &self,
-        txn: &Transaction<'_>,
-        at: Source<'_>,
-        generation: Generation,
-    ) -> Result<bool, StateError> {
-        let row = StateStore::source_lock_in_txn(txn, at).await?;
-        Ok(row.is_some_and(|row| row.gather == Some(generation)))
-    }
-
-    /// Everything that a gather reported counts now, or nothing of it.
-    async fn gather_done(
-        &self,
-        txn: &Transaction<'_>,
-        at: Source<'_>,
-        header: &Header,
-        done: &GatherDone,
-    ) -> Result<Applied, StateError> {
-        let Some(entry) = self.config(at.0) else { return Ok(Applied::Done) };
-        if !self.is_gathering(txn, at, header.generation).await? {
-            return Ok(Applied::Done);
-        }
-        let stage = (header.generation, header.attempt);
-        let (staged, quarantined) = StateStore::staged_list_in_txn(txn, at, stage).await?;
-        let staged_by_date: BTreeMap<UnitDate, _> = staged.into_iter().collect();
-        let arrived = done.dates.iter().filter(|d| !d.unchanged);
-        let complete = arrived
-            .clone()
-            .all(|d| staged_by_date.get(&d.date).is_some_and(|s| s.lines.hash == d.hash))
-            && staged_by_date.len() == arrived.count()
-            && quarantined == done.quarantined;
-        if !complete {
-            return Ok(Applied::Later);
-        }
-        let known = StateStore::units_known_in_txn(txn, at).await?;
-        let in_force: BTreeMap<UnitDate, Hash128> =
-            known.iter().map(|(date, hash, _)| (*date, *hash)).collect();
-        if let Some(wrong) =
-            done.dates.iter().find(|d| d.unchanged && in_force.get(&d.date) != Some(&d.hash))
-        {
-            let reason = format!(
-                "{} was reported unchanged, but other lines are in force: it is gathered again",
-                wrong.date
-            );
-            StateStore::gather_failed_in_txn(txn, at, &reason, Duration::ZERO, None).await?;
-            return Ok(Applied::Done);
-        }
-        let key = |date| UnitKey { tenant: at.0.clone(), source: at.1.clone(), date };
-        for (date, staged) in &staged_by_date {
-            let rules = entry.config.rules_hash(at.1, *date)?;
-            self.date_in_force(
-                txn,
-                &key(*date),
-                &staged.lines,
-                &staged.received,
-                (entry.hash, rules),
-            )
-            .await?;
-        }
-        let found: std::collections::BTreeSet<UnitDate> =
-            done.dates.iter().map(|d| d.date).collect();
-        for date in in_force.into_keys().filter(|d| !found.contains(d)) {
-            if (done.covered_from..=done.covered_to).contains(&date) {
-                tracing::info!(tenant = %at.0, source = %at.1, %date, "the source no longer has this date: withdrawn");
-                let empty = empty_manifest(header);
-                let rules = entry.config.rules_hash(at.1, date)?;
-                self.date_in_force(
-                    txn,
-                    &key(date),
-                    &empty,
-                    &pack(&Totals::default())?,
-                    (entry.hash, rules),
-                )
-                .await?;
-            }
-        }
-        StateStore::quarantine_apply_in_txn(txn, at, stage, done).await?;
-        let reading = entry.config.gather_hash(at.1)?;
-        StateStore::gather_done_in_txn(txn, at, header.generation, done, (&self.run, reading))
-            .await?;
-        tracing::info!(tenant = %at.0, source = %at.1, generation = header.generation.0, dates = done.dates.len(),
-            changed = staged_by_date.len(), quarantined, "gather applied");
-        Ok(Applied::Done)
-    }
-
-    async fn date_in_force(
-        &self,
-        txn: &Transaction<'_>,
-        key: &UnitKey,
-        lines: &Manifest,
-        received: &[u8],
-        hashes: (Hash128, Hash128),
-    ) -> Result<(), StateError> {
-        let changed = StateStore::unit_gathered_in_txn(txn, key, lines, received, hashes).await?;
-        let event = if changed { UnitEvent::InputsChanged } else { UnitEvent::Republished };
-        StateStore::unit_event_in_txn(txn, key, event).await?;
-        Ok(())
     }
 
     /// The unit, if it is in `state` with this very generation; else the report is late and changes nothing.
@@ -376,6 +302,7 @@ impl Core {
             StateStore::unit_settled_in_txn(txn, &unit.key).await?;
             let sql = "update pipeline_runs set units = units + 1 where run_id = $1";
             execute(txn, "count a unit", sql, &[&self.run]).await?;
+            after.visible = true;
         }
         if let Some(rows) = &unit.rows {
             let address =
@@ -448,28 +375,4 @@ impl Core {
         }
         Ok(())
     }
-
-    async fn gather_failed(
-        &self,
-        txn: &Transaction<'_>,
-        at: Source<'_>,
-        generation: Generation,
-        failed: &Failed,
-    ) -> Result<(), StateError> {
-        let Some(row) = StateStore::source_lock_in_txn(txn, at).await? else { return Ok(()) };
-        if row.gather != Some(generation) {
-            return Ok(());
-        }
-        let attempts = row.attempts + 1;
-        // A single run takes a data error as final: the next run looks again. A standing one keeps trying.
-        let hopeless = failed.class == FailureClass::Data || attempts >= ATTEMPTS_OF_A_RUN;
-        let given_up = hopeless.then_some(self.run.as_str());
-        tracing::warn!(tenant = %at.0, source = %at.1, attempts, class = ?failed.class, reason = failed.reason, "a gather failed");
-        StateStore::gather_failed_in_txn(txn, at, &failed.reason, pause(attempts), given_up).await
-    }
-}
-
-/// A date without lines: visible as a generation with 0 rows.
-fn empty_manifest(header: &Header) -> Manifest {
-    proto::manifest::ManifestBuilder::default().finish(header.generation, header.attempt)
 }

@@ -1,0 +1,142 @@
+//! Reports of gathers: what one reported counts with its end, whole or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use proto::envelope::Header;
+use proto::hash::Hash128;
+use proto::ids::{Generation, UnitKey};
+use proto::manifest::{Manifest, Totals};
+use proto::report::{Failed, FailureClass, GatherDone};
+use proto::time::UnitDate;
+
+use super::{Applied, Source};
+use crate::domain::backoff::{ATTEMPTS_OF_A_RUN, pause};
+use crate::domain::unit::UnitEvent;
+use crate::leader::Leader;
+use crate::store::{StateError, StateStore, pack};
+
+impl Leader {
+    pub(super) async fn is_gathering(
+        &self,
+        txn: &Transaction<'_>,
+        at: Source<'_>,
+        generation: Generation,
+    ) -> Result<bool, StateError> {
+        let row = StateStore::source_lock_in_txn(txn, at).await?;
+        Ok(row.is_some_and(|row| row.gather == Some(generation)))
+    }
+
+    /// Everything that a gather reported counts now, or nothing of it.
+    pub(super) async fn gather_done(
+        &self,
+        txn: &Transaction<'_>,
+        at: Source<'_>,
+        header: &Header,
+        done: &GatherDone,
+    ) -> Result<Applied, StateError> {
+        let Some(entry) = self.config(at.0) else { return Ok(Applied::Done) };
+        if !self.is_gathering(txn, at, header.generation).await? {
+            return Ok(Applied::Done);
+        }
+        let stage = (header.generation, header.attempt);
+        let (staged, quarantined) = StateStore::staged_list_in_txn(txn, at, stage).await?;
+        let staged_by_date: BTreeMap<UnitDate, _> = staged.into_iter().collect();
+        let arrived = done.dates.iter().filter(|d| !d.unchanged);
+        let complete = arrived
+            .clone()
+            .all(|d| staged_by_date.get(&d.date).is_some_and(|s| s.lines.hash == d.hash))
+            && staged_by_date.len() == arrived.count()
+            && quarantined == done.quarantined;
+        if !complete {
+            return Ok(Applied::Later);
+        }
+        let known = StateStore::units_known_in_txn(txn, at).await?;
+        let in_force: BTreeMap<UnitDate, Hash128> =
+            known.iter().map(|(date, hash, _)| (*date, *hash)).collect();
+        if let Some(wrong) =
+            done.dates.iter().find(|d| d.unchanged && in_force.get(&d.date) != Some(&d.hash))
+        {
+            let reason = format!(
+                "{} was reported unchanged, but other lines are in force: it is gathered again",
+                wrong.date
+            );
+            StateStore::gather_failed_in_txn(txn, at, &reason, Duration::ZERO, None).await?;
+            return Ok(Applied::Done);
+        }
+        let key = |date| UnitKey { tenant: at.0.clone(), source: at.1.clone(), date };
+        for (date, staged) in &staged_by_date {
+            let rules = entry.config.rules_hash(at.1, *date)?;
+            self.date_in_force(
+                txn,
+                &key(*date),
+                &staged.lines,
+                &staged.received,
+                (entry.hash, rules),
+            )
+            .await?;
+        }
+        let found: BTreeSet<UnitDate> = done.dates.iter().map(|d| d.date).collect();
+        for date in in_force.into_keys().filter(|d| !found.contains(d)) {
+            if (done.covered_from..=done.covered_to).contains(&date) {
+                tracing::info!(tenant = %at.0, source = %at.1, %date, "the source no longer has this date: withdrawn");
+                let empty = empty_manifest(header);
+                let rules = entry.config.rules_hash(at.1, date)?;
+                self.date_in_force(
+                    txn,
+                    &key(date),
+                    &empty,
+                    &pack(&Totals::default())?,
+                    (entry.hash, rules),
+                )
+                .await?;
+            }
+        }
+        StateStore::quarantine_apply_in_txn(txn, at, stage, done).await?;
+        let reading = entry.config.gather_hash(at.1)?;
+        StateStore::gather_done_in_txn(txn, at, header.generation, done, (&self.run, reading))
+            .await?;
+        tracing::info!(tenant = %at.0, source = %at.1, generation = header.generation.0, dates = done.dates.len(),
+            changed = staged_by_date.len(), quarantined, "gather applied");
+        Ok(Applied::Done)
+    }
+
+    async fn date_in_force(
+        &self,
+        txn: &Transaction<'_>,
+        key: &UnitKey,
+        lines: &Manifest,
+        received: &[u8],
+        hashes: (Hash128, Hash128),
+    ) -> Result<(), StateError> {
+        let changed = StateStore::unit_gathered_in_txn(txn, key, lines, received, hashes).await?;
+        let event = if changed { UnitEvent::InputsChanged } else { UnitEvent::Republished };
+        StateStore::unit_event_in_txn(txn, key, event).await?;
+        Ok(())
+    }
+
+    pub(super) async fn gather_failed(
+        &self,
+        txn: &Transaction<'_>,
+        at: Source<'_>,
+        generation: Generation,
+        failed: &Failed,
+    ) -> Result<(), StateError> {
+        let Some(row) = StateStore::source_lock_in_txn(txn, at).await? else { return Ok(()) };
+        if row.gather != Some(generation) {
+            return Ok(());
+        }
+        let attempts = row.attempts + 1;
+        // A single run takes a data error as final: the next run looks again. A standing one keeps trying.
+        let hopeless = failed.class == FailureClass::Data || attempts >= ATTEMPTS_OF_A_RUN;
+        let given_up = (hopeless && self.every.is_none()).then_some(self.run.as_str());
+        tracing::warn!(tenant = %at.0, source = %at.1, attempts, class = ?failed.class, reason = failed.reason, "a gather failed");
+        StateStore::gather_failed_in_txn(txn, at, &failed.reason, pause(attempts), given_up).await
+    }
+}
+
+/// A date without lines: visible as a generation with 0 rows.
+fn empty_manifest(header: &Header) -> Manifest {
+    proto::manifest::ManifestBuilder::default().finish(header.generation, header.attempt)
+}

@@ -1,0 +1,97 @@
+//! Emitters.
+
+use std::collections::BTreeMap;
+
+use proto::config::{Aggregation, EmitterConfig};
+use proto::ids::EmitterId;
+
+use super::problem::Place;
+use super::read::{self, Cx, Map};
+use super::scalar;
+use super::yaml::{Entry, Node};
+
+/// Kinds of emitters; what runs today is said by `unbuilt`.
+pub const EMITTER_KINDS: [&str; 5] = ["csv", "focus", "parquet", "prometheus", "webhook"];
+/// Keys of an emitter.
+pub const EMITTER_KEYS: [&str; 7] =
+    ["kind", "dir", "aggregation", "group_by", "columns", "lookback", "version"];
+
+/// Reads `emitters`, sorted by id.
+pub fn emitters(node: &Node, cx: &mut Cx<'_>) -> Vec<EmitterConfig> {
+    let mut emitters = Vec::new();
+    let mut folders: BTreeMap<String, &Place> = BTreeMap::new();
+    for entry in read::entries(node, "`emitters`", cx.report).unwrap_or_default() {
+        let Some(emitter) = emitter(entry, cx) else { continue };
+        if let Some(dir) = &emitter.dir
+            && let Some(first) = folders.insert(format!("{} {dir}", emitter.kind), &entry.key_at)
+        {
+            let what = format!(
+                "emitter `{}` writes the same files as the one in line {}",
+                emitter.id, first.line
+            );
+            cx.report.at(&entry.key_at, what, "give it another `dir`");
+        }
+        emitters.push(emitter);
+    }
+    emitters.sort_by(|a, b| a.id.cmp(&b.id));
+    emitters
+}
+
+fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {
+    let what = format!("emitter `{}`", entry.key);
+    let id = match EmitterId::parse(&entry.key) {
+        Ok(id) => Some(id),
+        Err(error) => {
+            cx.report.at(&entry.key_at, error.to_string(), "rename the emitter");
+            None
+        }
+    };
+    let map = Map::read(&entry.value, &what, &EMITTER_KEYS, cx.report)?;
+    let kinds = EMITTER_KINDS.map(|kind| (kind, kind));
+    let kind = match map.get("kind") {
+        Some(node) => read::word(node, "`kind`", &kinds, cx.report),
+        None if EMITTER_KINDS.contains(&entry.key.as_str()) => Some(entry.key.as_str()),
+        None => {
+            let mend = format!("add `kind`, one of {}", EMITTER_KINDS.join(", "));
+            cx.report.at(
+                &entry.key_at,
+                format!("{what} lacks `kind`, and its id is no kind"),
+                mend,
+            );
+            None
+        }
+    };
+    let files = matches!(kind, Some("csv" | "focus" | "parquet"));
+    let dir = if files { map.need("dir", &what, cx.report) } else { map.get("dir") };
+    let dir = dir.and_then(|node| read::text(node, "`dir`", cx.report)).map(str::to_owned);
+    let words = [
+        ("none", Aggregation::None),
+        ("hourly", Aggregation::Hourly),
+        ("daily", Aggregation::Daily),
+        ("monthly", Aggregation::Monthly),
+    ];
+    let aggregation = map.get("aggregation").map_or(Some(Aggregation::None), |node| {
+        read::word(node, "`aggregation`", &words, cx.report)
+    });
+    let lookback =
+        map.get("lookback").map(|node| read::parsed(node, "`lookback`", cx.report, scalar::days));
+    Some(EmitterConfig {
+        id: id?,
+        kind: kind?.to_owned(),
+        dir,
+        aggregation: aggregation?,
+        group_by: map
+            .get("group_by")
+            .map(|node| read::fields(node, "`group_by`", cx))
+            .unwrap_or_default(),
+        columns: map
+            .get("columns")
+            .map(|node| read::texts(node, "`columns`", cx.report))
+            .unwrap_or_default(),
+        lookback_days: lookback.map_or(Some(None), |days| days.map(Some))?,
+        version: map
+            .get("version")
+            .and_then(|node| read::text(node, "`version`", cx.report))
+            .map(str::to_owned),
+    })
+}

@@ -1,0 +1,106 @@
+//! What users write: a folder with `apportion.yaml` and `tenants/<tenant>.yaml`, read into
+//! [`proto::config::TenantConfig`]. Every problem of every file is reported in one go.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`folder`], [`git`] | files, tenants' names, the Git commit |
+//! | [`yaml`], [`value`], [`scalar`], [`read`] | from text to checked values |
+//! | [`settings`] | `apportion.yaml` |
+//! | [`tenant`] and the sections it names | a tenant's file |
+//! | [`built_in`] | the rules that kinds of sources bring along |
+//! | [`unbuilt`] | what cannot run yet |
+//! | [`schema`] | the JSON Schema of both files |
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use proto::config::TenantConfig;
+use proto::ids::TenantId;
+
+pub mod built_in;
+pub mod cost_share;
+pub mod csv_file;
+pub mod driver;
+pub mod emitter;
+pub mod folder;
+pub mod git;
+pub mod matching;
+pub mod names;
+pub mod owner;
+pub mod percent_table;
+pub mod problem;
+pub mod read;
+pub mod rule;
+pub mod scalar;
+pub mod schema;
+pub mod settings;
+pub mod source;
+pub mod table;
+pub mod tag;
+pub mod tenant;
+pub mod tier;
+pub mod trial;
+pub mod unbuilt;
+pub mod value;
+pub mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub use problem::{Problem, Problems};
+pub use schema::json_schema;
+pub use settings::{Secret, Settings};
+pub use trial::run as run_tests;
+pub use unbuilt::refuse_unbuilt;
+
+use problem::Report;
+use yaml::{Node, Value};
+
+/// A configuration folder, read and checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What `apportion.yaml` says.
+    pub settings: Settings,
+    /// Every tenant, resolved. Never empty.
+    pub tenants: BTreeMap<TenantId, TenantConfig>,
+    /// The folder.
+    pub dir: PathBuf,
+    /// The Git commit that is checked out there, if any.
+    pub git_commit: Option<String>,
+}
+
+/// Reads a folder. `env` looks up variables for `${VAR}`.
+///
+/// # Errors
+/// Every problem of every file.
+pub fn load(dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
+    if !dir.is_dir() {
+        let what = if dir.exists() { "this is no folder" } else { "there is no such folder" };
+        let mend = "name a folder with tenants/<tenant>.yaml in it";
+        return Err(Problems(vec![Problem::of_file(dir.to_string_lossy(), what, mend)]));
+    }
+    let mut report = Report::default();
+    let node =
+        folder::settings_file(dir, &mut report).and_then(|path| file(dir, &path, env, &mut report));
+    let empty = || (Settings::default(), None);
+    let (settings, defaults) =
+        node.map_or_else(empty, |node| settings::settings(&node, dir, &mut report));
+    let mut tenants = BTreeMap::new();
+    for (id, path) in folder::tenant_files(dir, &mut report) {
+        let Some(mut node) = file(dir, &path, env, &mut report) else { continue };
+        tenant::add_defaults(&mut node, defaults.as_ref(), &mut report);
+        if let Value::Null = node.value {
+            node.value = Value::Map(Vec::new());
+        }
+        tenants
+            .extend(tenant::tenant(id.clone(), &node, dir, &mut report).map(|tenant| (id, tenant)));
+    }
+    report.finish()?;
+    Ok(Config { settings, tenants, dir: dir.to_owned(), git_commit: git::commit_of(dir) })
+}
+
+fn file(dir: &Path, path: &Path, env: value::Env<'_>, report: &mut Report) -> Option<Node> {
+    let mut node = yaml::parse(&folder::read(dir, path, report)?, report)?;
+    value::resolve(&mut node, env, report);
+    Some(node)
+}

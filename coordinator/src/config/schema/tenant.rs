@@ -1,0 +1,277 @@
+//! Shape of a tenant's file, its rules apart.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+
+use super::rules::{Decimal, Driver, OneOrMany, Rule, Test, Text};
+
+/// Everything that is configured for one tenant.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Tenant {
+    /// ISO 4217 codes; left out: any. A line in another currency is kept and warned about.
+    pub currency: Option<OneOrMany<String>>,
+    /// Only dates of the last so many days are gathered, such as `90d`.
+    pub lookback: Option<String>,
+    /// The youngest so many days are not gathered yet.
+    pub cutoff: Option<String>,
+    /// Dates younger than this are estimated.
+    pub final_after: Option<String>,
+    /// What a line that cannot be understood does to its date.
+    pub on_bad_line: Option<OnBadLine>,
+    /// Where bills come from, by id.
+    pub sources: BTreeMap<String, Source>,
+    /// Who can pay.
+    pub owners: Option<Owners>,
+    /// Virtual tags, used as `vtag.NAME`.
+    pub tags: Option<BTreeMap<String, VirtualTag>>,
+    /// Tables, used as `table.NAME`.
+    pub tables: Option<BTreeMap<String, Table>>,
+    /// Groups of owners.
+    pub groups: Option<BTreeMap<String, Vec<String>>>,
+    /// Weights from outside.
+    pub drivers: Option<BTreeMap<String, Driver>>,
+    /// The rules, in order.
+    pub allocation: Option<Vec<Rule>>,
+    /// Tests of the rules.
+    pub tests: Option<Vec<Test>>,
+    /// Where visible dates go, by id.
+    pub emitters: Option<BTreeMap<String, Emitter>>,
+    /// When deletions and withdrawals wait for a person.
+    pub guards: Option<Guards>,
+}
+
+/// What a line that cannot be understood does to its date.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum OnBadLine {
+    /// It is set aside and counted; the rest goes on.
+    Quarantine,
+    /// The date does not become visible.
+    Hold,
+}
+
+/// A source, by its `kind`.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum Source {
+    /// FOCUS files.
+    Focus(FocusSource),
+    /// Seeded lines.
+    Synthetic(SyntheticSource),
+    /// A kind that does not run yet.
+    Unbuilt(UnbuiltSource),
+}
+
+/// FOCUS Cost and Usage files.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct FocusSource {
+    /// `focus`.
+    pub kind: FocusKind,
+    /// Globs, relative to the configuration folder; each must match at least one file.
+    pub files: OneOrMany<String>,
+    /// Which measure is a line's amount; left out: EffectiveCost.
+    pub cost: Option<Measure>,
+    /// What a bare `direct` looks at; left out: it never applies.
+    pub owner: Option<OneOrMany<String>>,
+    /// What to do about files with the same bytes; left out: error.
+    pub duplicates: Option<Duplicates>,
+}
+
+/// The kind of FOCUS files.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum FocusKind {
+    /// FOCUS files.
+    Focus,
+}
+
+/// Seeded lines: one per date, resource and product.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SyntheticSource {
+    /// `synthetic`.
+    pub kind: SyntheticKind,
+    /// The same seed gives the same lines; left out: 0.
+    pub seed: Option<u64>,
+    /// The first date, `YYYY-MM-DD`.
+    pub start: String,
+    /// Number of dates.
+    pub dates: u32,
+    /// Resources per date.
+    pub resources: u32,
+    /// Products per resource.
+    pub products: u32,
+    /// Rows per line.
+    pub fanout: u32,
+    /// Identities that exist.
+    pub identities: u32,
+}
+
+/// The kind of seeded lines.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum SyntheticKind {
+    /// Seeded lines.
+    Synthetic,
+}
+
+/// A kind that does not run yet.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct UnbuiltSource {
+    /// The kind.
+    pub kind: UnbuiltKind,
+    /// Its settings file, relative to the configuration folder.
+    pub settings: Option<String>,
+}
+
+/// Kinds that do not run yet.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum UnbuiltKind {
+    /// Confluent Cloud.
+    ConfluentCloud,
+    /// Any metrics with a price list.
+    GenericMetrics,
+    /// A Kafka cluster of one's own.
+    SelfManagedKafka,
+}
+
+/// Which of a line's four costs is meant.
+#[derive(JsonSchema)]
+pub enum Measure {
+    /// What the invoice says.
+    BilledCost,
+    /// Amortised.
+    EffectiveCost,
+    /// At negotiated prices.
+    ContractedCost,
+    /// At list prices.
+    ListCost,
+}
+
+/// What to do about files with the same bytes.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum Duplicates {
+    /// The gather fails and names both.
+    Error,
+    /// Both count.
+    Allow,
+}
+
+/// The owner directory.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Owners {
+    /// CSV: id, name, kind, parent, cost_center, gl_code, email, aliases (with `;` between), valid_from, valid_to.
+    pub file: String,
+    /// An owner that is not listed makes a tier not apply; left out: false.
+    pub strict: Option<bool>,
+}
+
+/// A tag made from others.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct VirtualTag {
+    /// The first of these fields that has a value.
+    pub from: OneOrMany<String>,
+    /// Applied in order.
+    pub values: Option<Vec<Normaliser>>,
+}
+
+/// A step of normalising a value.
+#[derive(JsonSchema)]
+#[schemars(untagged, deny_unknown_fields)]
+pub enum Normaliser {
+    /// `trim` or `lowercase`.
+    Word(NormaliserWord),
+    /// A prefix goes.
+    StripPrefix {
+        /// The prefix.
+        strip_prefix: Text,
+    },
+    /// Whole values are replaced.
+    Alias {
+        /// What by what.
+        alias: BTreeMap<String, Text>,
+    },
+    /// What a regular expression finds is replaced.
+    Regex {
+        /// What to find.
+        regex: String,
+        /// What stands there instead; `$1` and `$name` stand for groups.
+        to: String,
+    },
+}
+
+/// Normalisers that stand alone.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum NormaliserWord {
+    /// White space at both ends goes.
+    Trim,
+    /// Lower case.
+    Lowercase,
+}
+
+/// A table: key columns to one value.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Table {
+    /// CSV with a header; `valid_from` and `valid_to` (the first day after) may date its rows.
+    pub file: String,
+    /// The key columns.
+    pub key: OneOrMany<String>,
+    /// The value column.
+    pub value: String,
+    /// Tried in order where no row fits.
+    pub patterns: Option<Vec<TablePattern>>,
+}
+
+/// A pattern over a table's key: one of `regex` and `glob`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct TablePattern {
+    /// A regular expression that is found in the key.
+    pub regex: Option<String>,
+    /// A text with `*` and `?`.
+    pub glob: Option<String>,
+    /// The value; after a regular expression `$1` and `$name` stand for groups.
+    pub value: String,
+}
+
+/// Where visible dates go.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Emitter {
+    /// `csv`, `focus`, `parquet`, `prometheus` or `webhook`; left out: the emitter's id.
+    pub kind: Option<String>,
+    /// Folder of its files, relative to the configuration folder.
+    pub dir: Option<String>,
+    /// `none`, `hourly`, `daily` or `monthly`.
+    pub aggregation: Option<String>,
+    /// Rows with equal values of these fields are added up.
+    pub group_by: Option<OneOrMany<String>>,
+    /// Columns of the output, in order.
+    pub columns: Option<OneOrMany<String>>,
+    /// Only dates of the last so many days.
+    pub lookback: Option<String>,
+    /// Version of the format.
+    pub version: Option<Text>,
+}
+
+/// When deletions and withdrawals wait for a person.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Guards {
+    /// So many gathers in a row that find nothing before anything is deleted, or `never`; left out: 3.
+    pub zero_gather_threshold: Option<Text>,
+    /// And so long since the first of them; left out: `24h`.
+    pub min_wall: Option<String>,
+    /// A drop of more than this waits likewise; left out: `20%`.
+    pub max_drop: Option<Decimal>,
+}

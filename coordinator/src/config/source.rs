@@ -1,0 +1,140 @@
+//! Sources.
+
+use proto::config::{Duplicates, FocusSettings, SourceConfig, SourceSettings, SyntheticSettings};
+use proto::ids::SourceId;
+use proto::line::Measure;
+
+use super::built_in;
+use super::driver::measure;
+use super::read::{self, Cx, Map};
+use super::yaml::{Node, Value};
+
+/// Kinds that are known but do not run yet.
+pub const UNBUILT_KINDS: [&str; 3] = ["confluent_cloud", "generic_metrics", "self_managed_kafka"];
+/// Keys of kind `focus`.
+pub const FOCUS_KEYS: [&str; 5] = ["kind", "files", "cost", "owner", "duplicates"];
+/// Keys of kind `synthetic`.
+pub const SYNTHETIC_KEYS: [&str; 8] =
+    ["kind", "seed", "start", "dates", "resources", "products", "fanout", "identities"];
+/// Keys of a kind that does not run yet.
+pub const UNBUILT_KEYS: [&str; 2] = ["kind", "settings"];
+
+/// Reads `sources`, sorted by id.
+pub fn sources(node: &Node, cx: &mut Cx<'_>) -> Vec<SourceConfig> {
+    let entries = read::entries(node, "`sources`", cx.report).unwrap_or_default();
+    if matches!(&node.value, Value::Map(entries) if entries.is_empty()) {
+        cx.report.at(
+            &node.at,
+            "`sources` is empty",
+            "add a source: `ID: { kind: focus, files: [GLOB] }`",
+        );
+    }
+    let mut sources = Vec::new();
+    for entry in entries {
+        let id = match SourceId::parse(&entry.key) {
+            Ok(id) => Some(id),
+            Err(error) => {
+                cx.report.at(&entry.key_at, error.to_string(), "rename the source");
+                None
+            }
+        };
+        let settings = settings(&entry.value, &format!("source `{}`", entry.key), cx);
+        if let (Some(id), Some(settings)) = (id, settings) {
+            sources.extend(built_in::complete(id, settings, cx.report));
+        }
+    }
+    sources.sort_by(|a, b| a.id.cmp(&b.id));
+    sources
+}
+
+fn settings(node: &Node, what: &str, cx: &mut Cx<'_>) -> Option<SourceSettings> {
+    let entries = read::entries(node, what, cx.report)?;
+    let Some(kind) = entries.iter().find(|entry| entry.key == "kind") else {
+        cx.report.at(&node.at, format!("{what} lacks `kind`"), "add `kind: focus`");
+        return None;
+    };
+    let kinds = ["focus", "synthetic"].into_iter().chain(UNBUILT_KINDS).map(|kind| (kind, kind));
+    let kind = read::word(&kind.value, "`kind`", &kinds.collect::<Vec<_>>(), cx.report)?;
+    match kind {
+        "focus" => focus(node, what, cx).map(SourceSettings::Focus),
+        "synthetic" => synthetic(node, what, cx).map(SourceSettings::Synthetic),
+        kind => unbuilt(node, kind, what, cx),
+    }
+}
+
+fn focus(node: &Node, what: &str, cx: &mut Cx<'_>) -> Option<FocusSettings> {
+    let map = Map::read(node, what, &FOCUS_KEYS, cx.report)?;
+    let files = map
+        .need("files", what, cx.report)
+        .map(|node| read::one_or_many(node, "`files`", cx.report));
+    let files: Vec<String> = files
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|node| {
+            read::parsed(node, "an entry of `files`", cx.report, |text| {
+                match glob::Pattern::new(text) {
+                    Ok(_) => Ok(text.to_owned()),
+                    Err(error) => Err(format!("this is no glob: {error}")),
+                }
+            })
+        })
+        .collect();
+    let cost = map.get("cost").map_or(Some(Measure::Effective), |node| measure(node, cx));
+    let owner = map.get("owner").map(|node| read::fields(node, "`owner`", cx)).unwrap_or_default();
+    let words = [("error", Duplicates::Error), ("allow", Duplicates::Allow)];
+    let duplicates = map.get("duplicates").map_or(Some(Duplicates::Error), |node| {
+        if let Value::Text { .. } = node.value {
+            read::word(node, "`duplicates`", &words, cx.report)
+        } else {
+            read::text(node, "`duplicates`", cx.report).and(None)
+        }
+    });
+    (!files.is_empty()).then_some(FocusSettings {
+        files,
+        cost: cost?,
+        owner,
+        duplicates: duplicates?,
+    })
+}
+
+fn synthetic(node: &Node, what: &str, cx: &mut Cx<'_>) -> Option<SyntheticSettings> {
+    let map = Map::read(node, what, &SYNTHETIC_KEYS, cx.report)?;
+    let mut count = |key: &str| {
+        let node = map.need(key, what, cx.report)?;
+        read::number::<u32>(node, &format!("`{key}`"), 1, cx.report)
+    };
+    let (dates, resources, products) = (count("dates"), count("resources"), count("products"));
+    let (fanout, identities) = (count("fanout"), count("identities"));
+    let seed =
+        map.get("seed").map_or(Some(0), |node| read::number::<u64>(node, "`seed`", 0, cx.report));
+    let start =
+        map.need("start", what, cx.report).and_then(|node| read::date(node, "`start`", cx.report));
+    if let (Some(fanout), Some(identities)) = (fanout, identities)
+        && fanout > identities
+    {
+        let text = format!("{what} has a fanout of {fanout} over {identities} identities");
+        cx.report.at(map.at, text, "make `identities` at least `fanout`");
+    }
+    Some(SyntheticSettings {
+        seed: seed?,
+        start: start?,
+        dates: dates?,
+        resources: resources?,
+        products: products?,
+        fanout: fanout?,
+        identities: identities?,
+    })
+}
+
+fn unbuilt(node: &Node, kind: &str, what: &str, cx: &mut Cx<'_>) -> Option<SourceSettings> {
+    let map = Map::read(node, what, &UNBUILT_KEYS, cx.report)?;
+    let settings = map.get("settings").map(|node| {
+        let name = read::text(node, "`settings`", cx.report)?;
+        if !cx.dir.join(name).is_file() {
+            let mend = "create it, or write a path relative to the configuration folder";
+            cx.report.at(&node.at, format!("there is no file {name}"), mend);
+        }
+        Some(name.to_owned())
+    });
+    Some(SourceSettings::Unbuilt { kind: kind.to_owned(), settings: settings.flatten() })
+}

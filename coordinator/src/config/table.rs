@@ -1,0 +1,102 @@
+//! Tables: CSV files with keys and a value, read into their sorted canonical form.
+
+use proto::config::{KeyPattern, Table, TablePattern, TableRow};
+
+use super::csv_file::CsvFile;
+use super::problem::{Place, Report};
+use super::read::{self, Cx, Map};
+use super::yaml::Node;
+
+/// Keys of a table.
+pub const TABLE_KEYS: [&str; 4] = ["file", "key", "value", "patterns"];
+/// Keys of one of its patterns.
+pub const PATTERN_KEYS: [&str; 3] = ["regex", "glob", "value"];
+
+/// Reads `tables.NAME`.
+pub fn table(node: &Node, name: &str, cx: &mut Cx<'_>) -> Option<Table> {
+    let what = format!("table `{name}`");
+    let map = Map::read(node, &what, &TABLE_KEYS, cx.report)?;
+    let file =
+        map.need("file", &what, cx.report).and_then(|file| CsvFile::read(cx.dir, file, cx.report));
+    let key = map.need("key", &what, cx.report).map(|key| read::texts(key, "`key`", cx.report));
+    let value = map
+        .need("value", &what, cx.report)
+        .and_then(|value| read::text(value, "`value`", cx.report));
+    let patterns = map.get("patterns").map(|node| patterns(node, cx)).unwrap_or_default();
+    let (file, key, value) = (file?, key.filter(|key| !key.is_empty())?, value?.to_owned());
+    if key.len() > 1 && !patterns.is_empty() {
+        cx.report.at(
+            map.at,
+            format!("{what} has patterns and {} key columns", key.len()),
+            "patterns need a table with one key column",
+        );
+    }
+    let columns: Vec<Option<usize>> =
+        key.iter().map(|column| file.column(column, cx.report)).collect();
+    let value_column = file.column(&value, cx.report)?;
+    let columns: Vec<usize> = columns.into_iter().collect::<Option<_>>()?;
+    let rows = rows(&file, &columns, value_column, cx.report);
+    Some(Table { key, value, rows, patterns })
+}
+
+fn rows(file: &CsvFile, key: &[usize], value: usize, report: &mut Report) -> Vec<TableRow> {
+    let mut rows: Vec<(TableRow, usize)> = Vec::new();
+    for (line, cells) in &file.rows {
+        let Some(valid) = file.validity(*line, cells, report) else { continue };
+        if let Some(empty) = key.iter().find(|column| cells[**column].is_empty()) {
+            let what = format!("the key cell `{}` is empty", file.header[*empty]);
+            report.at(&Place::line(&file.file, *line), what, "fill it, or remove the row");
+            continue;
+        }
+        // An empty value gives nothing, which is what no row gives.
+        if !cells[value].is_empty() {
+            let key = key.iter().map(|column| cells[*column].clone()).collect();
+            rows.push((TableRow { key, valid, value: cells[value].clone() }, *line));
+        }
+    }
+    rows.sort();
+    for pair in rows.windows(2) {
+        let [(a, first), (b, second)] = pair else { continue };
+        if a.key == b.key && a.valid.overlaps(&b.valid) {
+            let (first, second) = (first.min(second), first.max(second));
+            let what = format!(
+                "the key {} is there twice for the same days, first in line {first}",
+                a.key.join(", ")
+            );
+            report.at(
+                &Place::line(&file.file, *second),
+                what,
+                "remove one, or give them `valid_from` and `valid_to`",
+            );
+        }
+    }
+    rows.into_iter().map(|(row, _)| row).collect()
+}
+
+fn patterns(node: &Node, cx: &mut Cx<'_>) -> Vec<TablePattern> {
+    let nodes = read::list(node, "`patterns`", cx.report).unwrap_or_default();
+    nodes.iter().filter_map(|node| pattern(node, cx)).collect()
+}
+
+fn pattern(node: &Node, cx: &mut Cx<'_>) -> Option<TablePattern> {
+    let map = Map::read(node, "a table's pattern", &PATTERN_KEYS, cx.report)?;
+    let value = map.need("value", "a table's pattern", cx.report)?;
+    let text = read::text(value, "`value`", cx.report)?.to_owned();
+    let pattern = match (map.get("regex"), map.get("glob")) {
+        (Some(regex), None) => {
+            let compiled = super::matching::regex(regex, cx.report)?;
+            super::matching::replacement(&text, &compiled, &value.at, cx.report);
+            KeyPattern::Regex(compiled.as_str().to_owned())
+        }
+        (None, Some(glob)) => KeyPattern::Glob(read::text(glob, "`glob`", cx.report)?.to_owned()),
+        (Some(_), Some(_)) | (None, None) => {
+            cx.report.at(
+                map.at,
+                "a table's pattern needs one of `regex` and `glob`",
+                "write { regex: R, value: V } or { glob: G, value: V }",
+            );
+            return None;
+        }
+    };
+    Some(TablePattern { pattern, value: text })
+}

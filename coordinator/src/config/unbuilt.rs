@@ -1,0 +1,110 @@
+//! What is configured and does not run yet. It parses and is checked; running refuses it.
+
+use proto::config::{
+    Aggregation, CostShare, CostWindow, Driver, EmitterConfig, Rule, SourceScope, SourceSettings,
+    TenantConfig, Tier, Usage,
+};
+
+use super::problem::Problem;
+
+/// Everything of a tenant that cannot run yet; empty: it can run.
+#[must_use]
+pub fn refuse_unbuilt(config: &TenantConfig) -> Vec<Problem> {
+    let mut found = Found { file: format!("tenants/{}.yaml", config.tenant), problems: Vec::new() };
+    for source in &config.sources {
+        if let SourceSettings::Unbuilt { kind, .. } = &source.settings {
+            let what = format!("source `{}`: kind {kind} does not run yet", source.id);
+            found.add(what, "remove the source; kind focus runs");
+        }
+    }
+    for (name, driver) in &config.drivers {
+        let kind = match driver {
+            Driver::Metric { .. } => "metric",
+            Driver::Table { .. } => "table",
+            Driver::Ledger { .. } => "ledger",
+        };
+        let what = format!("driver `{name}`: drivers with `{kind}` do not run yet");
+        found.add(what, "remove the driver, and what uses it");
+    }
+    config.allocation.iter().for_each(|rule| found.chain(rule, &rule.chain));
+    config.emitters.iter().for_each(|emitter| found.emitter(emitter));
+    found.problems
+}
+
+struct Found {
+    file: String,
+    problems: Vec<Problem>,
+}
+
+impl Found {
+    fn add(&mut self, what: String, mend: &str) {
+        self.problems.push(Problem::of_file(&self.file, what, mend));
+    }
+
+    fn chain(&mut self, rule: &Rule, chain: &[Tier]) {
+        for tier in chain {
+            match tier {
+                Tier::UsageRatio(Usage::Driver(name)) => {
+                    let what = format!(
+                        "rule `{}`: usage_ratio by driver `{name}` does not run yet",
+                        rule.id
+                    );
+                    self.add(what, "use { metric: [NAME…] }, `fixed` or `even`");
+                }
+                Tier::InProportionToCost(CostShare::Driver { driver, .. }) => {
+                    let what = format!(
+                        "rule `{}`: in_proportion_to_cost by driver `{driver}` does not run yet",
+                        rule.id
+                    );
+                    self.add(what, "use { window: date } without a driver");
+                }
+                Tier::InProportionToCost(CostShare::Ledger { sources, window, .. }) => {
+                    if *window != CostWindow::Date {
+                        let what = format!(
+                            "rule `{}`: in_proportion_to_cost runs over the line's date only",
+                            rule.id
+                        );
+                        self.add(what, "write `window: date`");
+                    }
+                    if *sources != SourceScope::Own {
+                        let what = format!(
+                            "rule `{}`: in_proportion_to_cost runs over the line's own source only",
+                            rule.id
+                        );
+                        self.add(what, "remove `sources`");
+                    }
+                }
+                Tier::Composition(parts) => {
+                    parts.iter().for_each(|part| self.chain(rule, &part.chain))
+                }
+                Tier::Direct { .. }
+                | Tier::Even(_)
+                | Tier::UsageRatio(Usage::Metric(_))
+                | Tier::Fixed(_)
+                | Tier::Resource
+                | Tier::Unallocated(_) => {}
+            }
+        }
+    }
+
+    fn emitter(&mut self, emitter: &EmitterConfig) {
+        let id = &emitter.id;
+        if emitter.kind != "csv" {
+            self.add(
+                format!("emitter `{id}`: kind {} does not run yet", emitter.kind),
+                "remove the emitter; kind csv runs",
+            );
+            return;
+        }
+        let settings = [
+            ("aggregation", emitter.aggregation != Aggregation::None),
+            ("group_by", !emitter.group_by.is_empty()),
+            ("columns", !emitter.columns.is_empty()),
+            ("lookback", emitter.lookback_days.is_some()),
+            ("version", emitter.version.is_some()),
+        ];
+        for (key, _) in settings.into_iter().filter(|(_, set)| *set) {
+            self.add(format!("emitter `{id}`: `{key}` does nothing yet for kind csv"), "remove it");
+        }
+    }
+}

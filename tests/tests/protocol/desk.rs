@@ -1,0 +1,214 @@
+//! A leading coordinator at its desk, with real servers; the test answers its tasks.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use apportion::servers::{EmbeddedNats, EmbeddedPostgres, NatsOptions, PostgresOptions};
+use bytes::Bytes;
+use coordinator::leader::Leader;
+use coordinator::store::StateStore;
+use proto::envelope::{self, Header};
+use proto::hash::Hash128;
+use proto::ids::{Attempt, Generation, SourceId, TenantId};
+use proto::manifest::{Manifest, ManifestBuilder};
+use proto::report::Report;
+use proto::subject::{self, Stream};
+use proto::task::Task;
+use runtime::bus::Bus;
+use runtime::settings::Settings;
+use runtime::store::Store;
+use tempfile::TempDir;
+
+/// One Postgres for all tests of this program, a database for each.
+fn postgres() -> &'static (EmbeddedPostgres, TempDir) {
+    static POSTGRES: OnceLock<(EmbeddedPostgres, TempDir)> = OnceLock::new();
+    POSTGRES.get_or_init(|| {
+        let dir = TempDir::new().unwrap();
+        (EmbeddedPostgres::start(dir.path(), PostgresOptions::default()).unwrap(), dir)
+    })
+}
+
+pub struct Desk {
+    pub leader: Leader,
+    bus: Bus,
+    store: Store,
+    jetstream: async_nats::jetstream::Context,
+    tenant: TenantId,
+    source: SourceId,
+    _nats: EmbeddedNats,
+    _folders: (TempDir, TempDir),
+}
+
+impl Desk {
+    pub async fn start() -> Self {
+        let (folder, config) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let nats_dir = folder.path().to_owned();
+        let nats = tokio::task::spawn_blocking(move || EmbeddedNats::start(&nats_dir, NatsOptions::default()));
+        let nats = nats.await.unwrap().unwrap();
+        let name = format!("desk_{:016x}", rand::random::<u64>());
+        let database = tokio::task::spawn_blocking(move || {
+            let url = postgres().0.ensure_database(&name).unwrap();
+            coordinator::migrate::migrate(&url).unwrap();
+            url
+        });
+        let database = database.await.unwrap();
+        let bus = Bus::connect(&nats.url(), "test").await.unwrap();
+        let store = Store::open(&database, "test", 4).unwrap();
+        let state = StateStore::lead_take(&store, "test").await.unwrap().expect("nobody else leads");
+        state.run_start("run", "manual").await.unwrap();
+        let settings = Settings { nats_url: nats.url(), database_url: database, ..Settings::load().unwrap() };
+        let own = (bus.clone(), settings);
+        let mut leader = Leader::new(own, state, config.path().to_owned(), "run".into(), None);
+        write(config.path());
+        let loaded = coordinator::config::load(config.path(), &|_| None).unwrap();
+        leader.configs_apply(loaded.tenants.into_values().collect(), None).await.unwrap();
+        let jetstream = async_nats::jetstream::new(client(&nats.url()).await);
+        let (tenant, source) = (TenantId::parse("acme").unwrap(), SourceId::parse("cloud").unwrap());
+        Self { leader, bus, store, jetstream, tenant, source, _nats: nats, _folders: (folder, config) }
+    }
+
+    pub async fn sweep(&mut self) {
+        self.leader.sweep().await.unwrap();
+    }
+
+    pub async fn resend(&self) {
+        self.leader.tasks_resend(0).await.unwrap();
+    }
+
+    pub async fn report(&self, generation: Generation, attempt: Attempt, report: &Report) {
+        let header = Header::new::<Report>(self.tenant.clone(), generation, attempt).of_source(self.source.clone());
+        let payload = envelope::encode(&header, report).unwrap();
+        self.bus.append(&subject::report(&self.tenant, &self.source), Bytes::from(payload)).await.unwrap();
+    }
+
+    /// Bytes that are no report.
+    pub async fn garbage(&self) {
+        let subject = subject::report(&self.tenant, &self.source);
+        self.bus.append(&subject, Bytes::from_static(b"\xc1 no message")).await.unwrap();
+    }
+
+    /// Applies what was reported.
+    pub async fn apply(&mut self) {
+        let reports = self.bus.reports(64, Duration::from_secs(5)).await.unwrap();
+        assert!(!reports.is_empty(), "a report is there");
+        self.leader.apply(reports).await.unwrap();
+    }
+
+    pub async fn apply_until_unit(&mut self, date: &str) {
+        for _ in 0..20 {
+            self.apply().await;
+            if self.has_unit(date).await {
+                return;
+            }
+        }
+        panic!("{date} did not come into force");
+    }
+
+    /// Generation and subject of the one task of a step that is out.
+    pub async fn task(&self, step: &str) -> (Generation, String) {
+        let sql = "select generation, subject from tasks where step = $1";
+        let rows = self.store.client().await.unwrap().query(sql, &[&step]).await.unwrap();
+        assert_eq!(rows.len(), 1, "one {step} task is out");
+        (Generation(rows[0].get(0)), rows[0].get(1))
+    }
+
+    pub async fn task_body(&self, step: &str) -> (Generation, Task) {
+        let sql = "select message from tasks where step = $1";
+        let rows = self.store.client().await.unwrap().query(sql, &[&step]).await.unwrap();
+        assert_eq!(rows.len(), 1, "one {step} task is out");
+        let (header, task) = envelope::decode::<Task>(rows[0].get::<_, &[u8]>(0)).unwrap();
+        (header.generation, task)
+    }
+
+    pub async fn queued(&self) -> Vec<String> {
+        self.bus.queued_tasks().await.unwrap().into_iter().collect()
+    }
+
+    /// Removes a task from its queue, as an acknowledgement does.
+    pub async fn take(&self, subject: &str) {
+        self.bus.purge(Stream::Task, subject).await.unwrap();
+    }
+
+    pub async fn lose_queues(&self) {
+        for stream in [Stream::Task, Stream::Report] {
+            self.jetstream.delete_stream(stream.name()).await.unwrap();
+        }
+    }
+
+    pub async fn refused(&self) -> u64 {
+        self.jetstream.get_stream(Stream::Refused.name()).await.unwrap().cached_info().state.messages
+    }
+
+    async fn execute(&self, sql: &str) -> u64 {
+        self.store.client().await.unwrap().execute(sql, &[]).await.unwrap()
+    }
+
+    pub async fn gather_again(&self) {
+        assert_eq!(self.execute("update source_state set settled_run = null").await, 1);
+    }
+
+    /// Ends the pause before the next attempt.
+    pub async fn retry_now(&self) {
+        assert_eq!(self.execute("update pipeline_state set next_attempt_at = now()").await, 1);
+    }
+
+    /// Another coordinator takes the lead.
+    pub async fn usurp(&self) {
+        self.execute("update leader set epoch = epoch + 1, holder = 'other'").await;
+    }
+
+    /// The ledger's last statement.
+    pub async fn flip(&self, date: &str, generation: Generation) -> u64 {
+        let sql = "update pipeline_state set visible_generation = $2, visible_rows = 1
+                   where date = $1::text::date and wanted_generation = $2 and visible_generation < $2";
+        self.store.client().await.unwrap().execute(sql, &[&date, &generation.0]).await.unwrap()
+    }
+
+    pub async fn has_unit(&self, date: &str) -> bool {
+        let sql = "select 1 from pipeline_state where date = $1::text::date";
+        self.store.client().await.unwrap().query_opt(sql, &[&date]).await.unwrap().is_some()
+    }
+
+    pub async fn unit(&self, date: &str) -> (String, Generation) {
+        let sql = "select state, wanted_generation from pipeline_state where date = $1::text::date";
+        let row = self.store.client().await.unwrap().query_one(sql, &[&date]).await.unwrap();
+        (row.get(0), Generation(row.get(1)))
+    }
+
+    pub async fn lines_in_force(&self, date: &str) -> (Generation, Attempt, Hash128) {
+        let sql = "select lines_manifest from pipeline_state where date = $1::text::date";
+        let row = self.store.client().await.unwrap().query_one(sql, &[&date]).await.unwrap();
+        let manifest: Manifest = rmp_serde::from_slice(row.get(0)).unwrap();
+        (manifest.generation, manifest.attempt, manifest.hash)
+    }
+}
+
+fn write(config: &Path) {
+    std::fs::create_dir_all(config.join("tenants")).unwrap();
+    std::fs::write(config.join("tenants/acme.yaml"), "sources:\n  cloud: { kind: focus, files: [\"bill.csv\"] }\n").unwrap();
+}
+
+async fn client(url: &str) -> async_nats::Client {
+    let (token, host) = url.trim_start_matches("nats://").split_once('@').expect("the embedded server wants a token");
+    async_nats::ConnectOptions::with_token(token.into()).connect(host).await.unwrap()
+}
+
+fn manifest(generation: Generation, attempt: Attempt, amount: &str) -> Manifest {
+    let mut builder = ManifestBuilder::default();
+    builder.add_item(Hash128::of(amount.as_bytes()));
+    builder.add_batch(1, amount.as_bytes());
+    let period = "2026-05".parse().unwrap();
+    builder.totals.add("USD".parse().unwrap(), period, amount.parse().unwrap(), &[None; 4]);
+    builder.finish(generation, attempt)
+}
+
+/// Lines of one date that cost `amount`.
+pub fn lines(generation: Generation, attempt: Attempt, amount: &str) -> Manifest {
+    manifest(generation, attempt, amount)
+}
+
+/// Rows of one date that cost `amount`.
+pub fn rows(generation: Generation, attempt: Attempt, amount: &str) -> Manifest {
+    manifest(generation, attempt, amount)
+}
