@@ -292,6 +292,26 @@ impl FromIterator<Option<Amount>> for AmountColumn {
     }
 }
 
+/// Decodes columns that are kept by number (0 to `N` - 1); the ones that were left out stay empty.
+///
+/// # Errors
+/// When a number is unknown or comes twice, or a column does not hold exactly `want` sound amounts.
+pub fn decode_numbered<const N: usize>(
+    columns: &[(u8, AmountColumn)],
+    column: &'static str,
+    want: usize,
+) -> Result<[Vec<Option<Amount>>; N], ColumnError> {
+    let damaged = |what| ColumnError::Damaged { column, what };
+    let mut out = [const { None }; N];
+    for (number, amounts) in columns {
+        let slot = out.get_mut(usize::from(*number)).ok_or(damaged("an unknown number"))?;
+        if slot.replace(amounts.decode(column, want)?).is_some() {
+            return Err(damaged("a number twice"));
+        }
+    }
+    Ok(out.map(Option::unwrap_or_default))
+}
+
 /// Whole numbers as zigzag LEB128 differences to the item before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntColumn(#[serde(with = "serde_bytes")] Vec<u8>);

@@ -3,7 +3,9 @@
 //! The header is decodable apart from its body, so that a poisoned message still counts against its unit.
 //! Unknown fields are ignored; unknown schema numbers are refused; nothing may follow the body.
 
-use serde::de::DeserializeOwned;
+use std::io::ErrorKind;
+
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Attempt, Generation, SourceId, TenantId};
@@ -15,6 +17,9 @@ pub const MESSAGE_BYTES_MAX: usize = 1_000_000;
 pub const BATCH_BYTES: usize = 100 * 1024;
 /// The largest data batch; a single item above it is a data error.
 pub const BATCH_BYTES_MAX: usize = 256 * 1024;
+
+/// Bodies that nest deeper are refused, long before a thread's stack ends.
+const DEPTH_MAX: usize = 128;
 
 /// What the body of a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -97,8 +102,8 @@ pub enum EnvelopeError {
         what: String,
     },
     /// Something follows the body.
-    #[error("{0} bytes follow the body")]
-    Trailing(usize),
+    #[error("something follows the body")]
+    Trailing,
     /// Another kind than asked for.
     #[error("a {got:?} message where {want:?} was expected")]
     Kind {
@@ -180,9 +185,12 @@ pub fn decode_header(bytes: &[u8]) -> Result<(Header, &[u8]), EnvelopeError> {
     if bytes.len() > MESSAGE_BYTES_MAX {
         return Err(EnvelopeError::TooLarge(bytes.len()));
     }
-    let mut rest = bytes;
-    let header = take(&mut rest).map_err(EnvelopeError::Header)?;
-    Ok((header, rest))
+    // A copying reader, as only that one tells where it stopped.
+    let mut decoder = rmp_serde::Deserializer::new(bytes);
+    decoder.set_max_depth(DEPTH_MAX);
+    let header =
+        Header::deserialize(&mut decoder).map_err(|e| EnvelopeError::Header(e.to_string()))?;
+    Ok((header, decoder.into_inner()))
 }
 
 /// Header and body.
@@ -190,21 +198,23 @@ pub fn decode_header(bytes: &[u8]) -> Result<(Header, &[u8]), EnvelopeError> {
 /// # Errors
 /// When the bytes are not exactly one message of kind `B` in a schema that this build reads.
 pub fn decode<B: Body>(bytes: &[u8]) -> Result<(Header, B), EnvelopeError> {
-    let (header, mut rest) = decode_header(bytes)?;
+    let (header, body) = decode_header(bytes)?;
     if header.kind != B::KIND {
         return Err(EnvelopeError::Kind { got: header.kind, want: B::KIND });
     }
     if header.schema == 0 || header.schema > B::KIND.schema() {
         return Err(EnvelopeError::Schema { kind: header.kind, schema: header.schema });
     }
-    let body = take(&mut rest).map_err(|what| EnvelopeError::Body { kind: B::KIND, what })?;
-    if rest.is_empty() { Ok((header, body)) } else { Err(EnvelopeError::Trailing(rest.len())) }
-}
-
-fn take<T: DeserializeOwned>(rest: &mut &[u8]) -> Result<T, String> {
-    let mut decoder = rmp_serde::Deserializer::from_read_ref(*rest);
-    let value = T::deserialize(&mut decoder).map_err(|e| e.to_string())?;
-    let left = decoder.get_ref().len();
-    *rest = &rest[rest.len() - left..];
-    Ok(value)
+    let mut decoder = rmp_serde::Deserializer::from_read_ref(body);
+    decoder.set_max_depth(DEPTH_MAX);
+    let body = B::deserialize(&mut decoder)
+        .map_err(|e| EnvelopeError::Body { kind: B::KIND, what: e.to_string() })?;
+    match IgnoredAny::deserialize(&mut decoder) {
+        Err(rmp_serde::decode::Error::InvalidMarkerRead(end))
+            if end.kind() == ErrorKind::UnexpectedEof =>
+        {
+            Ok((header, body))
+        }
+        Ok(_) | Err(_) => Err(EnvelopeError::Trailing),
+    }
 }

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::column::{AmountColumn, ColumnError, IntColumn, TextBuilder, TextColumn, check_items};
+use crate::column::{
+    AmountColumn, ColumnError, IntColumn, TextBuilder, TextColumn, check_items, decode_numbered,
+};
 use crate::currency::Currency;
 use crate::envelope::{Body, MessageKind};
 use crate::hash::Hash128;
@@ -313,20 +315,8 @@ impl LineBatch {
         let missing = ColumnError::Damaged { column: "amount", what: "a line without amount" };
         let amounts = self.amount.decode("amount", len)?;
         lines.amount = amounts.into_iter().collect::<Option<Vec<_>>>().ok_or(missing)?;
-        for (which, column) in self.measures {
-            let slot = lines.measures.get_mut(usize::from(which));
-            let slot = slot
-                .ok_or(ColumnError::Damaged { column: "measures", what: "an unknown measure" })?;
-            *slot = column.decode("measures", len)?;
-        }
-        for (which, column) in self.quantities {
-            let slot = lines.quantities.get_mut(usize::from(which));
-            let slot = slot.ok_or(ColumnError::Damaged {
-                column: "quantities",
-                what: "an unknown quantity",
-            })?;
-            *slot = column.decode("quantities", len)?;
-        }
+        lines.measures = decode_numbered(&self.measures, "measures", len)?;
+        lines.quantities = decode_numbered(&self.quantities, "quantities", len)?;
         Ok(lines)
     }
 }
@@ -342,6 +332,8 @@ pub struct LineBatchBuilder {
     amount: AmountColumn,
     measures: [Vec<Option<Amount>>; 4],
     quantities: [Vec<Option<Amount>>; 2],
+    /// Measures and quantities so far.
+    numbers: usize,
     resolution_key: TextBuilder,
     cells: std::collections::BTreeMap<String, TextBuilder>,
 }
@@ -363,17 +355,11 @@ impl LineBatchBuilder {
         let texts =
             [&self.billing_period, &self.currency, &self.resolution_key].map(TextBuilder::size);
         let cells = self.cells.iter().map(|(name, c)| name.len() + 12 + c.size()).sum::<usize>();
-        let numbers = self
-            .measures
-            .iter()
-            .chain(&self.quantities)
-            .map(|c| 6 * c.iter().flatten().count() + c.len());
         self.ids.len()
-            + 6 * self.len()
+            + 6 * (2 * self.len() + self.numbers)
             + self.amount.size()
             + texts.iter().sum::<usize>()
             + cells
-            + numbers.sum::<usize>()
     }
     /// Appends a line.
     pub fn push(&mut self, line: &BillingLineItem) {
@@ -392,6 +378,7 @@ impl LineBatchBuilder {
             .iter_mut()
             .zip(line.quantities)
             .for_each(|(column, amount)| column.push(amount));
+        self.numbers += line.measures.iter().chain(&line.quantities).flatten().count();
         self.resolution_key.push(line.resolution_key.as_deref());
         for (name, value) in &line.cells {
             if !self.cells.contains_key(name) {

@@ -98,8 +98,15 @@ impl Serialize for Totals {
 }
 impl<'de> Deserialize<'de> for Totals {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let entries = Vec::<TotalsEntry>::deserialize(d)?;
-        Ok(Self(entries.into_iter().map(|e| ((e.currency, e.period), e.sums)).collect()))
+        let mut totals = BTreeMap::new();
+        for entry in Vec::<TotalsEntry>::deserialize(d)? {
+            let (currency, period) = (entry.currency, entry.period);
+            if totals.insert((currency, period), entry.sums).is_some() {
+                let twice = format!("totals hold {currency} {period} twice");
+                return Err(serde::de::Error::custom(twice));
+            }
+        }
+        Ok(Self(totals))
     }
 }
 

@@ -33,6 +33,10 @@ impl IdentityResolution {
     #[must_use]
     pub fn hash(&self) -> Hash128 {
         let mut hasher = blake3::Hasher::new();
+        hasher.update(&(self.key.len() as u64).to_le_bytes());
+        hasher.update(self.key.as_bytes());
+        hasher.update(&self.window_start.0.to_le_bytes());
+        hasher.update(&self.window_end.0.to_le_bytes());
         for entry in self.entries() {
             let (which, metric, identity, value) = entry;
             hasher.update(&[which]);
@@ -42,9 +46,6 @@ impl IdentityResolution {
             }
             hash_amount(&mut hasher, value);
         }
-        hasher.update(self.key.as_bytes());
-        hasher.update(&self.window_start.0.to_le_bytes());
-        hasher.update(&self.window_end.0.to_le_bytes());
         Hash128::finish(&hasher.finalize())
     }
 

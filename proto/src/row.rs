@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::column::{
-    AmountColumn, ColumnError, IntColumn, TextColumn, check_items, put_varint, take_varint,
+    AmountColumn, ColumnError, IntColumn, TextColumn, check_items, decode_numbered, put_varint, take_varint,
 };
 use crate::envelope::{Body, MessageKind};
 use crate::hash::Hash128;
@@ -335,25 +335,18 @@ impl RowBatch {
         let len = self.len();
         check_items(len)?;
         let dimensions = self.dimensions.open()?;
-        let runs = self.lines.len() / 16;
-        let counts = self.counts.decode("counts", runs)?;
+        let damaged = |column, what| ColumnError::Damaged { column, what };
+        if !self.lines.len().is_multiple_of(16) {
+            return Err(damaged("lines", "a cut line id"));
+        }
+        let counts = self.counts.decode("counts", self.lines.len() / 16)?;
+        if counts.iter().any(|count| *count < 1) {
+            return Err(damaged("counts", "a line without rows"));
+        }
         let which = self.dimension.decode("dimension", len)?;
         let amounts = self.amount.decode("amount", len)?;
-        let damaged = |column, what| ColumnError::Damaged { column, what };
-        let mut measures: [Vec<Option<Amount>>; 4] = Default::default();
-        for (slot, column) in &self.measures {
-            let slot = measures
-                .get_mut(usize::from(*slot))
-                .ok_or(damaged("measures", "an unknown measure"))?;
-            *slot = column.decode("measures", len)?;
-        }
-        let mut quantities: [Vec<Option<Amount>>; 2] = Default::default();
-        for (slot, column) in &self.quantities {
-            let slot = quantities
-                .get_mut(usize::from(*slot))
-                .ok_or(damaged("quantities", "an unknown quantity"))?;
-            *slot = column.decode("quantities", len)?;
-        }
+        let measures: [_; 4] = decode_numbered(&self.measures, "measures", len)?;
+        let quantities: [_; 2] = decode_numbered(&self.quantities, "quantities", len)?;
         let mut shares = self.shares.as_slice();
         let mut rows = Vec::with_capacity(len);
         for (id, count) in self.lines.chunks_exact(16).zip(counts) {

@@ -27,7 +27,7 @@ impl StateStore {
         count: usize,
     ) -> Result<Vec<Generation>, StateError> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let sql = "select nextval('generation_seq') from generate_series(1, $1)";
+        let sql = "select nextval('generation_seq') from generate_series(1::bigint, $1)";
         let rows = query(txn, "draw generations", sql, &[&count]).await?;
         Ok(rows.iter().map(|row| Generation(row.get(0))).collect())
     }

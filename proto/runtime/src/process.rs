@@ -1,7 +1,6 @@
 //! The life of a process: settings → telemetry → connect → run → drain → exit code.
 
 use std::future::Future;
-use std::process::ExitCode;
 
 use proto::fault::chain;
 use tokio::signal::unix::{SignalKind, signal};
@@ -93,7 +92,7 @@ pub struct Process {
 }
 
 /// Runs a role to its end and gives the exit code: 0 drained, else see the `EXIT_*` constants.
-pub fn run<F, Fut>(role: &'static str, life: F) -> ExitCode
+pub fn run<F, Fut>(role: &'static str, life: F) -> u8
 where
     F: FnOnce(Process) -> Fut,
     Fut: Future<Output = Result<(), ProcessError>>,
@@ -119,17 +118,17 @@ where
     match ended {
         Ok(()) => {
             tracing::info!(role, "drained");
-            ExitCode::SUCCESS
+            0
         }
         Err(error) => failed(&error),
     }
 }
 
-fn failed(error: &ProcessError) -> ExitCode {
+fn failed(error: &ProcessError) -> u8 {
     if !matches!(error, ProcessError::Exit(_)) {
         tracing::error!(error = chain(error), "process ends");
     }
-    ExitCode::from(error.code())
+    error.code()
 }
 
 fn telemetry(json: bool) {

@@ -28,9 +28,16 @@ fn stream_config(stream: Stream, settings: &Settings) -> Config {
         discard_new_per_subject: true,
         ..config
     };
+    // The server reserves what a stream may hold, so the small ones ask for little.
+    let share = match stream {
+        Stream::Line | Stream::Row => 1,
+        Stream::Resolution => 2,
+        Stream::Driver | Stream::Inventory | Stream::Config | Stream::Refused => 16,
+        Stream::Task | Stream::Report => 64,
+    };
     let kept = |days: u64, config: Config| Config {
         max_age: Duration::from_secs(days * 86_400),
-        max_bytes: settings.stream_bytes_max,
+        max_bytes: settings.stream_bytes_max / share,
         storage: StorageType::File,
         deny_delete: true,
         ..config
@@ -38,7 +45,7 @@ fn stream_config(stream: Stream, settings: &Settings) -> Config {
     let queue = |config: Config| Config {
         retention: RetentionPolicy::WorkQueue,
         storage: StorageType::Memory,
-        max_bytes: 256 << 20,
+        max_bytes: settings.stream_bytes_max / share,
         ..config
     };
     match stream {
@@ -62,6 +69,16 @@ fn consumer_config(name: &str, filters: Vec<String>) -> pull::Config {
         max_ack_pending: 10_000,
         filter_subjects: filters,
         ..pull::Config::default()
+    }
+}
+
+/// The server's words, with how to mend what users run into.
+fn hint(words: &str) -> String {
+    match words.contains("insufficient storage") {
+        true => format!(
+            "{words}: lower nats.stream_bytes_max in apportion.yaml or raise max_file_store of nats-server"
+        ),
+        false => words.to_owned(),
     }
 }
 
@@ -92,7 +109,7 @@ impl Bus {
             self.jetstream
                 .create_or_update_stream(wanted)
                 .await
-                .map_err(|e| failed(e.to_string()))?;
+                .map_err(|e| failed(hint(&e.to_string())))?;
         }
         for queue in Queue::ALL {
             for lane in Lane::ALL {

@@ -1,0 +1,126 @@
+//! Tasks: every variant.
+
+use proto::ids::{Attempt, DriverId, EmitterId, Generation};
+use proto::manifest::{Manifest, ManifestBuilder};
+use proto::task::{
+    Allocate, AllocateUnit, Commit, CommitUnit, ComputeDriver, DriverInput, Emit, EmitUnit, Gather,
+    KnownDate, Resolve, ResolveUnit, Restore, Task,
+};
+
+use crate::{Case, amount, case, day, hash};
+
+/// A variant without a word here does not compile.
+fn word(task: &Task) -> &'static str {
+    match task {
+        Task::Gather(_) => "gather",
+        Task::Resolve(_) => "resolve",
+        Task::Driver(_) => "driver",
+        Task::Allocate(_) => "allocate",
+        Task::Commit(_) => "commit",
+        Task::Restore(_) => "restore",
+        Task::Emit(_) => "emit",
+    }
+}
+
+pub fn cases() -> Vec<Case> {
+    let tasks =
+        [gather(), resolve(), driver(), allocate(), commit(), restore(), emit()].into_iter();
+    tasks.map(|task| case(word(&task), 1, task)).collect()
+}
+
+/// A manifest with two batches and money in two currencies.
+pub fn manifest() -> Manifest {
+    let mut builder = ManifestBuilder::default();
+    builder.add_item(hash("a"));
+    builder.add_item(hash("b"));
+    builder.add_batch(1, b"first");
+    builder.add_batch(1, b"second");
+    let month = |text: &str| text.parse().expect("a month");
+    let currency = |text: &str| text.parse().expect("a currency");
+    let measures = [Some(amount("1")), None, None, Some(amount("-2.5"))];
+    builder.totals.add(currency("USD"), month("2024-09"), amount("0.1"), &measures);
+    builder.totals.add(currency("EUR"), month("2024-10"), amount("-7"), &[None; 4]);
+    builder.finish(Generation(41), Attempt(u64::MAX))
+}
+
+fn gather() -> Task {
+    Task::Gather(Gather {
+        config: hash("config"),
+        folder: "/etc/apportion".into(),
+        today: day("2024-10-01"),
+        from: Some(day("2024-09-01")),
+        until: None,
+        known: vec![KnownDate { date: day("2024-09-30"), hash: hash("known") }],
+        cursor: Some(serde_bytes::ByteBuf::from(vec![0, 255, 1])),
+        rehash: true,
+        republish: vec![day("2024-09-29")],
+    })
+}
+
+fn resolve() -> Task {
+    let unit = ResolveUnit {
+        date: day("2024-09-30"),
+        generation: Generation(42),
+        lines: manifest(),
+        inventory: Some(Generation(40)),
+    };
+    Task::Resolve(Resolve { config: hash("config"), units: vec![unit] })
+}
+
+fn driver() -> Task {
+    Task::Driver(ComputeDriver {
+        config: hash("config"),
+        driver: DriverId::parse("direct_spend").expect("an id"),
+        from: day("2024-09-01"),
+        until: day("2024-10-01"),
+    })
+}
+
+fn allocate() -> Task {
+    let input = |name: &str, weights| DriverInput {
+        driver: DriverId::parse(name).expect("an id"),
+        window: day("2024-09-01"),
+        weights,
+    };
+    let unit = AllocateUnit {
+        date: day("2024-09-30"),
+        generation: Generation(43),
+        lines: manifest(),
+        resolutions: Some(manifest()),
+        drivers: vec![input("kafka_bytes", Some(manifest())), input("direct_spend", None)],
+    };
+    let bare = AllocateUnit {
+        date: day("2024-10-01"),
+        resolutions: None,
+        drivers: vec![],
+        ..unit.clone()
+    };
+    Task::Allocate(Allocate { config: hash("config"), units: vec![unit, bare] })
+}
+
+fn commit() -> Task {
+    let unit = CommitUnit {
+        date: day("2024-09-30"),
+        generation: Generation(43),
+        lines: manifest(),
+        resolutions: None,
+        rows: manifest(),
+        config: hash("config"),
+        rules: hash("rules"),
+    };
+    Task::Commit(Commit { units: vec![unit] })
+}
+
+fn restore() -> Task {
+    Task::Restore(Restore { dates: vec![day("2024-09-30"), day("2024-10-01")] })
+}
+
+fn emit() -> Task {
+    let unit = |replaces| EmitUnit { date: day("2024-09-30"), generation: Generation(43), replaces };
+    Task::Emit(Emit {
+        config: hash("config"),
+        folder: "/etc/apportion".into(),
+        emitter: EmitterId::parse("csv").expect("an id"),
+        units: vec![unit(Some(Generation(12))), unit(None)],
+    })
+}
