@@ -26,11 +26,11 @@ pub enum Command {
     /// Run the coordinator: plans work, applies reports
     Coordinator(Coordinator),
     /// Run a gatherer: reads bills
-    Gatherer(Worker),
+    Gatherer,
     /// Run an allocator: splits lines by the rules; needs no database
     Allocator,
     /// Run an emitter: writes the ledger and the outputs
-    Emitter(Worker),
+    Emitter,
     /// Start a command that ends with its parent (used inside)
     #[command(hide = true)]
     Guard(Guard),
@@ -93,17 +93,12 @@ pub struct Coordinator {
     /// End when every due unit is visible and emitted: exit 0, or 1 with what is missing
     #[arg(long)]
     pub once: bool,
-    /// With --once: quarantined lines do not make it end with 1
-    #[arg(long, requires = "once")]
-    pub allow_quarantine: bool,
-}
-
-/// `gatherer` and `emitter`.
-#[derive(Debug, Args)]
-pub struct Worker {
-    /// Folder with `apportion.yaml` and `tenants/`
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    pub config: PathBuf,
+    /// The run that work is counted for, the same over restarts [default: a new one]
+    #[arg(long, value_name = "ID", env = "APPORTION_RUN")]
+    pub run: Option<String>,
+    /// Who holds the lead, the same over restarts of one supervised process [default: this process]
+    #[arg(long, value_name = "NAME", env = "APPORTION_HOLDER")]
+    pub holder: Option<String>,
 }
 
 #[cfg(test)]

@@ -39,9 +39,10 @@ pub fn launch(options: &Launch, once: Option<Once>) -> Result<u8> {
     folder.announce(&urls)?;
     wiring::migrate(&urls.database_url).context("cannot prepare the database")?;
 
+    let run = wiring::new_run();
     let mut supervisor = Supervisor::new(Backoff::default(), once.map(|_| GIVE_UP_AFTER));
     servers.supervise(&mut supervisor);
-    for (recipe, one_shot) in recipes(options, &config, &folder, &urls, once, echo)? {
+    for (recipe, one_shot) in recipes(options, &config, &folder, &urls, &run, once, echo)? {
         supervisor.add(Role::new(recipe), one_shot)?;
     }
     if echo {
@@ -52,6 +53,7 @@ pub fn launch(options: &Launch, once: Option<Once>) -> Result<u8> {
         (Outcome::Finished(code), Some(once)) => wiring::summarise(&Finished {
             database_url: &urls.database_url,
             config: &config,
+            run: &run,
             code,
             json: once.json,
             allow_quarantine: once.allow_quarantine,
@@ -209,6 +211,7 @@ fn recipes(
     config: &Path,
     folder: &DataFolder,
     urls: &Running,
+    run: &str,
     once: Option<Once>,
     echo: bool,
 ) -> Result<Vec<(Recipe, bool)>> {
@@ -220,18 +223,18 @@ fn recipes(
             .env("APPORTION_DATA_DIR", folder.path())
             .log(folder.log(&name, echo))
     };
-    let with_store =
-        |recipe: Recipe| recipe.arg("--config").arg(config).env("DATABASE_URL", &urls.database_url);
-    let mut coordinator = with_store(role("coordinator", "coordinator".into()));
-    if let Some(once) = once {
+    let with_store = |recipe: Recipe| recipe.env("DATABASE_URL", &urls.database_url);
+    let mut coordinator = with_store(role("coordinator", "coordinator".into()))
+        .env("APPORTION_RUN", run)
+        .env("APPORTION_HOLDER", folder.path())
+        .arg("--config")
+        .arg(config);
+    if once.is_some() {
         coordinator = coordinator.arg("--once");
-        if once.allow_quarantine {
-            coordinator = coordinator.arg("--allow-quarantine");
-        }
     }
     let mut recipes = vec![(coordinator, once.is_some())];
     for number in 1..=options.gatherers {
-        recipes.push((with_store(role("gatherer", format!("gatherer-{number}"))), false));
+        recipes.push((role("gatherer", format!("gatherer-{number}")).without_env("DATABASE_URL"), false));
     }
     for number in 1..=options.allocators {
         recipes.push((

@@ -17,9 +17,9 @@ fn main() -> ExitCode {
         Command::Up(_)
         | Command::Run(_)
         | Command::Coordinator(_)
-        | Command::Gatherer(_)
+        | Command::Gatherer
         | Command::Allocator
-        | Command::Emitter(_)
+        | Command::Emitter
         | Command::Watch(_) => exit::SETTINGS,
     };
     match run(command) {
@@ -44,10 +44,10 @@ fn run(command: Command) -> Result<u8> {
                 Some(Once { json: run.json, allow_quarantine: run.allow_quarantine }),
             )
         }
-        Command::Coordinator(args) => wiring::coordinator(args),
-        Command::Gatherer(args) => wiring::gatherer(args),
-        Command::Allocator => wiring::allocator(),
-        Command::Emitter(args) => wiring::emitter(args),
+        Command::Coordinator(args) => Ok(wiring::coordinator(args)),
+        Command::Gatherer => Ok(wiring::gatherer()),
+        Command::Allocator => Ok(wiring::allocator()),
+        Command::Emitter => Ok(wiring::emitter()),
         Command::Guard(guard) => match guard.run()? {},
         Command::Watch(watch) => watch.run().map(|()| exit::DONE),
     }

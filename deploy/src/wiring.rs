@@ -2,32 +2,52 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use runtime::process::run;
 
-use crate::cli::{Coordinator, Worker};
+use crate::cli::Coordinator;
 
-/// Runs the coordinator until it is done or asked to stop; its exit code.
-pub fn coordinator(_args: Coordinator) -> Result<u8> {
-    bail!("the coordinator is not part of this build")
+/// Runs the coordinator until it is done or asked to stop.
+#[must_use]
+pub fn coordinator(args: Coordinator) -> u8 {
+    let options = ::coordinator::Options {
+        folder: args.config,
+        run: args.run.unwrap_or_else(new_run),
+        once: args.once,
+        holder: args.holder.unwrap_or_else(new_run),
+    };
+    run("coordinator", |process| ::coordinator::live(process, options))
 }
 
 /// Runs a gatherer until asked to stop.
-pub fn gatherer(_args: Worker) -> Result<u8> {
-    bail!("the gatherer is not part of this build")
+#[must_use]
+pub fn gatherer() -> u8 {
+    run("gatherer", ::gatherer::live)
 }
 
 /// Runs an allocator until asked to stop.
-pub fn allocator() -> Result<u8> {
-    bail!("the allocator is not part of this build")
+#[must_use]
+pub fn allocator() -> u8 {
+    run("allocator", ::allocator::live)
 }
 
 /// Runs an emitter until asked to stop.
-pub fn emitter(_args: Worker) -> Result<u8> {
-    bail!("the emitter is not part of this build")
+#[must_use]
+pub fn emitter() -> u8 {
+    run("emitter", ::emitter::live)
+}
+
+/// A name that no other run has.
+#[must_use]
+pub fn new_run() -> String {
+    format!("{:016x}", rand::random::<u64>())
 }
 
 /// Brings the database to this version's tables; called once before any role starts.
-pub fn migrate(_database_url: &str) -> Result<()> {
+pub fn migrate(database_url: &str) -> Result<()> {
+    for migration in ::coordinator::migrate::migrate(database_url)? {
+        tracing::debug!(migration, "ran");
+    }
     Ok(())
 }
 
@@ -38,6 +58,8 @@ pub struct Finished<'a> {
     pub database_url: &'a str,
     /// The configuration folder.
     pub config: &'a Path,
+    /// The run's id.
+    pub run: &'a str,
     /// The coordinator's exit code, 0 or 1.
     pub code: u8,
     /// Print one JSON document on stdout instead of text.

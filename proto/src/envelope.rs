@@ -3,12 +3,11 @@
 //! The header is decodable apart from its body, so that a poisoned message still counts against its unit.
 //! Unknown fields are ignored; unknown schema numbers are refused; nothing may follow the body.
 
-use std::io::ErrorKind;
-
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Attempt, Generation, SourceId, TenantId};
+use crate::nesting::split_value;
 use crate::time::UnitDate;
 
 /// The largest message that is accepted, in bytes: below NATS' own default limit of 1 MiB.
@@ -17,9 +16,6 @@ pub const MESSAGE_BYTES_MAX: usize = 1_000_000;
 pub const BATCH_BYTES: usize = 100 * 1024;
 /// The largest data batch; a single item above it is a data error.
 pub const BATCH_BYTES_MAX: usize = 256 * 1024;
-
-/// Bodies that nest deeper are refused, long before a thread's stack ends.
-const DEPTH_MAX: usize = 128;
 
 /// What the body of a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -102,8 +98,8 @@ pub enum EnvelopeError {
         what: String,
     },
     /// Something follows the body.
-    #[error("something follows the body")]
-    Trailing,
+    #[error("{0} bytes follow the body")]
+    Trailing(usize),
     /// Another kind than asked for.
     #[error("a {got:?} message where {want:?} was expected")]
     Kind {
@@ -164,12 +160,15 @@ impl Header {
 /// Header and body as bytes.
 ///
 /// # Errors
-/// When the body cannot be written or the message is too large.
+/// When the body cannot be written, nests too deep, or the message is too large.
 pub fn encode<B: Body>(header: &Header, body: &B) -> Result<Vec<u8>, EnvelopeError> {
     let mut bytes = Vec::with_capacity(1024);
     let failed = |e: rmp_serde::encode::Error| EnvelopeError::Encode(e.to_string());
     rmp_serde::encode::write_named(&mut bytes, header).map_err(failed)?;
+    let start = bytes.len();
     rmp_serde::encode::write_named(&mut bytes, body).map_err(failed)?;
+    // Nobody could read what nests too deep.
+    split_value(&bytes[start..]).map_err(|what| EnvelopeError::Encode(what.to_owned()))?;
     if bytes.len() > MESSAGE_BYTES_MAX {
         Err(EnvelopeError::TooLarge(bytes.len()))
     } else {
@@ -185,12 +184,10 @@ pub fn decode_header(bytes: &[u8]) -> Result<(Header, &[u8]), EnvelopeError> {
     if bytes.len() > MESSAGE_BYTES_MAX {
         return Err(EnvelopeError::TooLarge(bytes.len()));
     }
-    // A copying reader, as only that one tells where it stopped.
-    let mut decoder = rmp_serde::Deserializer::new(bytes);
-    decoder.set_max_depth(DEPTH_MAX);
-    let header =
-        Header::deserialize(&mut decoder).map_err(|e| EnvelopeError::Header(e.to_string()))?;
-    Ok((header, decoder.into_inner()))
+    let (header, rest) =
+        split_value(bytes).map_err(|what| EnvelopeError::Header(what.to_owned()))?;
+    let header = rmp_serde::from_slice(header).map_err(|e| EnvelopeError::Header(e.to_string()))?;
+    Ok((header, rest))
 }
 
 /// Header and body.
@@ -205,16 +202,8 @@ pub fn decode<B: Body>(bytes: &[u8]) -> Result<(Header, B), EnvelopeError> {
     if header.schema == 0 || header.schema > B::KIND.schema() {
         return Err(EnvelopeError::Schema { kind: header.kind, schema: header.schema });
     }
-    let mut decoder = rmp_serde::Deserializer::from_read_ref(body);
-    decoder.set_max_depth(DEPTH_MAX);
-    let body = B::deserialize(&mut decoder)
-        .map_err(|e| EnvelopeError::Body { kind: B::KIND, what: e.to_string() })?;
-    match IgnoredAny::deserialize(&mut decoder) {
-        Err(rmp_serde::decode::Error::InvalidMarkerRead(end))
-            if end.kind() == ErrorKind::UnexpectedEof =>
-        {
-            Ok((header, body))
-        }
-        Ok(_) | Err(_) => Err(EnvelopeError::Trailing),
-    }
+    let damaged = |what: String| EnvelopeError::Body { kind: B::KIND, what };
+    let (body, rest) = split_value(body).map_err(|what| damaged(what.to_owned()))?;
+    let body = rmp_serde::from_slice(body).map_err(|e| damaged(e.to_string()))?;
+    if rest.is_empty() { Ok((header, body)) } else { Err(EnvelopeError::Trailing(rest.len())) }
 }

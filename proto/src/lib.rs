@@ -29,6 +29,7 @@ pub mod inventory;
 pub mod line;
 pub mod manifest;
 pub mod money;
+mod nesting;
 pub mod report;
 pub mod resolution;
 pub mod row;

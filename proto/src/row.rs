@@ -5,7 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::column::{
-    AmountColumn, ColumnError, IntColumn, TextColumn, check_items, decode_numbered, put_varint, take_varint,
+    AmountColumn, ColumnError, IntColumn, TextColumn, check_items, decode_numbered, put_varint,
+    take_varint,
 };
 use crate::envelope::{Body, MessageKind};
 use crate::hash::Hash128;

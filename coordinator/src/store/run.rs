@@ -83,8 +83,8 @@ impl StateStore {
     /// When Postgres cannot be asked.
     pub async fn run_end(&self, run: &str, failed: i64) -> Result<(), StateError> {
         let client = self.store.client().await?;
-        let sql = "update pipeline_runs set ended_at = now(), failed = $2,
-                   status = case when $2 = 0 then 'done' else 'failed' end where run_id = $1";
+        let sql = "update pipeline_runs set ended_at = now(), failed = $2::bigint,
+                   status = case when $2::bigint = 0 then 'done' else 'failed' end where run_id = $1";
         client.execute(sql, &[&run, &failed]).await.map_err(StoreError::sql("end the run"))?;
         Ok(())
     }

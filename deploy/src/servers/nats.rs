@@ -220,7 +220,7 @@ fn settings(port: u16, token: &str, store: &str) -> String {
          server_name: \"apportion\"\n\
          authorization {{ token: \"{token}\" }}\n\
          jetstream {{\n  store_dir: \"{store}\"\n  # Without it, acknowledged messages are lost at power loss.\n  \
-         sync_interval: always\n}}\n"
+         sync_interval: always\n  max_file_store: 1TB\n  max_memory_store: 1GB\n}}\n"
     )
 }
 

@@ -6,14 +6,33 @@
 //! `do_send` ignores the bound and swallows errors, so a lint bans it;
 //! an [`actix::Addr`] stays private behind a handle with async functions.
 
-use actix::{Actor, Addr, Arbiter, Context};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Starts a keeper on a thread of its own, so that its state needs no lock and never migrates.
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context};
+
+/// The threads that keepers live on. Made once, inside the process' actix system, which only that thread knows;
+/// keepers are started from any thread.
+static THREADS: OnceLock<Vec<ArbiterHandle>> = OnceLock::new();
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+/// Keepers wait for the network nearly all the time, and CPU work goes through `spawn_blocking`: a few threads do.
+const THREADS_COUNT: usize = 4;
+
+/// Makes the threads that keepers live on. To be called on the thread of the actix system, before any [`start`].
+pub fn prepare() {
+    THREADS.get_or_init(|| (0..THREADS_COUNT).map(|_| Arbiter::new().handle()).collect());
+}
+
+/// Starts a keeper. It stays on one thread, so that its state needs no lock and never migrates.
 pub fn start<A>(make: impl FnOnce() -> A + Send + 'static) -> Addr<A>
 where
     A: Actor<Context = Context<A>>,
 {
-    A::start_in_arbiter(&Arbiter::new().handle(), |_| make())
+    prepare();
+    let threads = THREADS.get().map_or(&[][..], Vec::as_slice);
+    let thread = &threads[NEXT.fetch_add(1, Ordering::Relaxed) % threads.len()];
+    A::start_in_arbiter(thread, |_| make())
 }
 
 /// The keeper is gone: the process is ending.

@@ -107,6 +107,7 @@ where
         let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         built.expect("a runtime of threads and a poller can be built, or nothing can run")
     });
+    crate::keeper::prepare();
     let (switch, shutdown) = Shutdown::channel();
     let ended = system.block_on(async move {
         tokio::spawn(signals(switch));

@@ -48,8 +48,7 @@ pub fn line() -> impl Strategy<Value = BillingLineItem> {
     let currency = select(vec!["USD", "EUR", "JPY", "XAU"]);
     let cells = btree_map(prop_oneof!["[A-D]", text()], text(), 0..6);
     let when = (seconds(), seconds(), period());
-    let numbers =
-        (amount(), proptest::array::uniform4(of(amount())), [of(amount()), of(amount())]);
+    let numbers = (amount(), proptest::array::uniform4(of(amount())), [of(amount()), of(amount())]);
     (line_id(), when, currency, numbers, of(text()), cells).prop_map(
         |(id, (start, end, period), currency, (amount, measures, quantities), key, cells)| {
             BillingLineItem {
@@ -70,7 +69,7 @@ pub fn line() -> impl Strategy<Value = BillingLineItem> {
 
 /// Few, or so many that dictionaries need wider codes.
 pub fn lines() -> impl Strategy<Value = Vec<BillingLineItem>> {
-    prop_oneof![4 => vec(line(), 0..40), 1 => vec(line(), 250..400)]
+    prop_oneof![9 => vec(line(), 0..30), 1 => vec(line(), 260..300)]
 }
 
 pub fn resolutions() -> impl Strategy<Value = Vec<IdentityResolution>> {
@@ -92,9 +91,8 @@ pub fn resolutions() -> impl Strategy<Value = Vec<IdentityResolution>> {
 
 /// Of any width, up to 256 bits.
 fn share() -> impl Strategy<Value = Share> {
-    let narrow = (any::<u128>(), any::<u128>()).prop_map(|(a, b)| {
-        Share::from_narrow(a.min(b), a.max(b)).unwrap_or(Share::ONE)
-    });
+    let narrow = (any::<u128>(), any::<u128>())
+        .prop_map(|(a, b)| Share::from_narrow(a.min(b), a.max(b)).unwrap_or(Share::ONE));
     let wide = (any::<[u8; 32]>(), any::<[u8; 32]>()).prop_map(|(a, b)| {
         let (a, b) = (BigUint::from_bytes_be(&a), BigUint::from_bytes_be(&b));
         let (num, den) = if a < b { (a, b) } else { (b, a) };
@@ -127,8 +125,7 @@ fn dimension() -> impl Strategy<Value = RowDimension> {
 }
 
 fn money() -> impl Strategy<Value = RowMoney> {
-    let numbers =
-        (amount(), proptest::array::uniform4(of(amount())), [of(amount()), of(amount())]);
+    let numbers = (amount(), proptest::array::uniform4(of(amount())), [of(amount()), of(amount())]);
     // Few lines, so that some rows stand beside another of their line.
     let line = (0..4_u8).prop_map(|n| LineId(Hash128([n; 16])));
     (line, share(), numbers).prop_map(|(line, share, (amount, measures, quantities))| RowMoney {
@@ -141,7 +138,7 @@ fn money() -> impl Strategy<Value = RowMoney> {
 }
 
 pub fn rows() -> impl Strategy<Value = Rows> {
-    let rows = prop_oneof![4 => vec((money(), any::<Index>()), 0..60), 1 => vec((money(), any::<Index>()), 300..400)];
+    let rows = prop_oneof![9 => vec((money(), any::<Index>()), 0..40), 1 => vec((money(), any::<Index>()), 260..300)];
     (vec(dimension(), 1..30), rows).prop_map(|(dimensions, rows)| {
         let place = |index: Index| u32::try_from(index.index(dimensions.len())).expect("small");
         let rows = rows.into_iter().map(|(money, index)| (money, place(index))).collect();

@@ -1,7 +1,13 @@
 //! Bytes that claim much and hold little, or nest without end.
 
-use proto::config::TenantConfig;
-use proto::envelope::{Body, Header, decode, decode_header};
+use std::collections::BTreeMap;
+
+use proto::config::{
+    Field, Guards, Match, OnBadLine, Pattern, Reason, Rule, SourceConfig, SourceSettings,
+    TenantConfig, Tier, Validity,
+};
+use proto::envelope::{Body, Header, decode, decode_header, encode};
+use proto::ids::{SourceId, TenantId};
 use proto::line::LineBatch;
 use proto::row::RowBatch;
 use proto::task::Task;
@@ -49,7 +55,59 @@ fn endless_nesting_is_refused_before_the_stack_ends() {
     assert!(decode::<TenantConfig>(&with_body::<TenantConfig>(&rule)).is_err());
     let not: Vec<u8> = b"\x81\xa3not".repeat(30_000);
     let field = b"\x81\xaaallocation\x91\x81\xa7matcher\x81\xa5field\x92\xa6source";
-    assert!(decode::<TenantConfig>(&with_body::<TenantConfig>(&[&field[..], &not].concat())).is_err());
+    assert!(
+        decode::<TenantConfig>(&with_body::<TenantConfig>(&[&field[..], &not].concat())).is_err()
+    );
+}
+
+#[test]
+fn a_configuration_may_nest_as_deep_as_people_write() {
+    let nested =
+        |depth| (0..depth).fold(Pattern::Present, |inner, _| Pattern::Not(Box::new(inner)));
+    let config = |depth| TenantConfig { allocation: vec![rule(nested(depth))], ..config() };
+    let deep = config(100);
+    let bytes = encode(&header::<TenantConfig>(), &deep).unwrap();
+    assert_eq!(decode::<TenantConfig>(&bytes).unwrap().1, deep);
+    let refused = encode(&header::<TenantConfig>(), &config(200)).unwrap_err().to_string();
+    assert!(refused.contains("nests too deep"), "{refused}");
+}
+
+fn rule(pattern: Pattern) -> Rule {
+    Rule {
+        id: "r".into(),
+        sources: vec![],
+        matcher: Match::Field(Field::Source, pattern),
+        valid: Validity::default(),
+        chain: vec![Tier::Unallocated(Reason::NoRule)],
+    }
+}
+
+fn config() -> TenantConfig {
+    let kind = SourceSettings::Unbuilt { kind: "x".into(), settings: None };
+    let source = SourceConfig {
+        id: SourceId::parse("cloud").expect("an id"),
+        settings: kind,
+        built_in_rules: vec![],
+        default_rule: rule(Pattern::Present),
+    };
+    TenantConfig {
+        tenant: TenantId::parse("acme").expect("an id"),
+        currency: vec![],
+        lookback_days: None,
+        cutoff_days: None,
+        final_after_days: None,
+        on_bad_line: OnBadLine::Quarantine,
+        sources: vec![source],
+        owners: None,
+        tags: BTreeMap::new(),
+        tables: BTreeMap::new(),
+        groups: BTreeMap::new(),
+        drivers: BTreeMap::new(),
+        allocation: vec![],
+        tests: vec![],
+        emitters: vec![],
+        guards: Guards::default(),
+    }
 }
 
 #[test]

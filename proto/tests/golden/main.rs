@@ -22,6 +22,8 @@ mod task;
 
 const WRITE: &str = "APPORTION_GOLDEN=write cargo test -p proto --test golden";
 
+type Check = Box<dyn Fn(&[u8]) -> Result<(), String>>;
+
 /// What one file holds.
 struct Case {
     file: String,
@@ -30,7 +32,7 @@ struct Case {
     /// The message as this build writes it.
     bytes: Vec<u8>,
     /// Whether these bytes are this message.
-    check: Box<dyn Fn(&[u8]) -> Result<(), String>>,
+    check: Check,
 }
 
 /// A message of schema `schema`. What later schemas write differently is built by hand in its own case.

@@ -65,7 +65,8 @@ fn quarantined() -> Report {
 }
 
 fn gather_done() -> Report {
-    let date = |text: &str, unchanged| GatheredHash { date: day(text), hash: hash(text), unchanged };
+    let date =
+        |text: &str, unchanged| GatheredHash { date: day(text), hash: hash(text), unchanged };
     Report::GatherDone(GatherDone {
         covered_from: day("2024-09-01"),
         covered_to: day("2024-09-30"),

@@ -116,7 +116,8 @@ fn restore() -> Task {
 }
 
 fn emit() -> Task {
-    let unit = |replaces| EmitUnit { date: day("2024-09-30"), generation: Generation(43), replaces };
+    let unit =
+        |replaces| EmitUnit { date: day("2024-09-30"), generation: Generation(43), replaces };
     Task::Emit(Emit {
         config: hash("config"),
         folder: "/etc/apportion".into(),

@@ -1,0 +1,185 @@
+//! A unit being allocated: lines in, batches of rows out. Pure; the caller reads and publishes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proto::config::Field;
+use proto::currency::Currency;
+use proto::line::Lines;
+use proto::money::Share;
+use proto::report::Warning;
+use proto::row::RowMoney;
+use proto::time::UnitDate;
+
+use super::chain::{Draft, DriverWeights, Walker};
+use super::columns::{Batch, parsed};
+use super::error::{LineError, UnitError};
+use super::face::Face;
+use super::facts::Facts;
+use super::line_money::{LineMoney, conserve};
+use super::party::Party;
+use super::program::Program;
+use super::rows::{Packed, RowWriter};
+
+/// Allocates the lines of one unit.
+///
+/// Memory: the unit's resolutions, what a few batches of lines and one batch of rows take, and where a rule in force
+/// shares in proportion to cost about 100 bytes per group and owner.
+#[derive(Debug)]
+pub struct UnitAllocator {
+    walker: Walker,
+    /// Rules in force, in order.
+    rules: Vec<usize>,
+    rows: RowWriter,
+}
+
+impl UnitAllocator {
+    /// For the unit of a date with these resolutions.
+    #[must_use]
+    pub fn new(
+        program: Arc<Program>,
+        date: UnitDate,
+        facts: Facts,
+        drivers: DriverWeights,
+    ) -> Self {
+        let rules = program.rules_on(date);
+        let walker = Walker::new(program, date, &rules, facts, drivers);
+        Self { walker, rules, rows: RowWriter::default() }
+    }
+
+    /// Whether every batch must be [weighed](Self::weigh) before the first is [allocated](Self::allocate).
+    #[must_use]
+    pub fn needs_weights(&self) -> bool {
+        self.walker.weights.wanted()
+    }
+
+    /// First pass: counts what `direct` gives as weight of cost.
+    ///
+    /// # Errors
+    /// When the batch is damaged.
+    pub fn weigh(&mut self, lines: &Lines) -> Result<(), UnitError> {
+        let program = Arc::clone(&self.walker.program);
+        let batch = Batch::new(&program.fields, &program.tests, lines, self.walker.date, None)?;
+        let currencies: Vec<Currency> = parsed(&lines.currency, "currency")?;
+        self.walker.weighing = true;
+        self.walker.next_batch();
+        for line in 0..lines.len() {
+            if !self.walker.weights.counts(&program, &batch, line) {
+                continue;
+            }
+            let Some(rule) = self.rule(&program, &batch, line) else { continue };
+            let money = LineMoney::of(lines, line);
+            // A line that fails gives nobody anything; the second pass makes its row.
+            if self.walker.walk(&program.rules[rule].chain, &batch, line, &money).is_err() {
+                continue;
+            }
+            let currency = currencies[lines.currency.code(line) as usize - 1];
+            for draft in std::mem::take(&mut self.walker.drafts) {
+                let given = self.walker.prepared(&draft).filter(|prepared| prepared.face.direct);
+                let Some(prepared) = given else { continue };
+                let owner = Arc::clone(&prepared.shares.ids()[draft.party].owner);
+                let given = (&owner, draft.money.amount);
+                self.walker.weights.add(&program, &batch, line, currency, given);
+            }
+        }
+        Ok(())
+    }
+
+    /// After the first pass over all batches, and before the second.
+    pub fn weighed(&mut self) {
+        self.walker.end_weighing();
+    }
+
+    /// Allocates a batch of lines; gives the batches of rows that are full.
+    ///
+    /// # Errors
+    /// When the batch is damaged, or rows do not add up to their line.
+    pub fn allocate(&mut self, lines: &Lines) -> Result<Vec<Packed>, UnitError> {
+        self.allocate_given(lines, None)
+    }
+
+    /// The same with values stated for whole fields, as a test of rules does.
+    pub(super) fn allocate_given(
+        &mut self,
+        lines: &Lines,
+        given: Option<&BTreeMap<Field, String>>,
+    ) -> Result<Vec<Packed>, UnitError> {
+        let program = Arc::clone(&self.walker.program);
+        let batch = Batch::new(&program.fields, &program.tests, lines, self.walker.date, given)?;
+        let currencies: Vec<Currency> = parsed(&lines.currency, "currency")?;
+        self.walker.next_batch();
+        let mut drafts = Vec::new();
+        for line in 0..lines.len() {
+            let money = LineMoney::of(lines, line);
+            let rule = self.rule(&program, &batch, line);
+            let walked = match rule {
+                Some(rule) => self.walker.walk(&program.rules[rule].chain, &batch, line, &money),
+                None => Err(LineError::NoRule),
+            };
+            let currency = currencies[lines.currency.code(line) as usize - 1];
+            match walked {
+                Ok(()) => {
+                    std::mem::swap(&mut drafts, &mut self.walker.drafts);
+                    conserve(lines.id[line], &money, drafts.iter().map(|draft| &draft.money))?;
+                    self.write(&batch, line, currency, &drafts);
+                }
+                Err(error) => {
+                    let rule = rule.or(self.rules.last().copied());
+                    let rule = rule.map_or("", |rule| program.rules[rule].id.as_str());
+                    self.write_failure(
+                        &batch,
+                        line,
+                        currency,
+                        &money,
+                        &Face::of_failure(rule, &error),
+                    );
+                }
+            }
+        }
+        Ok(self.rows.ready())
+    }
+
+    /// The last batch of rows, if any is left, and what a person should know.
+    pub fn finish(&mut self) -> (Vec<Packed>, Vec<Warning>) {
+        self.rows.cut();
+        (self.rows.ready(), self.walker.warnings.take())
+    }
+
+    fn rule(&self, program: &Program, batch: &Batch<'_>, line: usize) -> Option<usize> {
+        let takes = |rule: &&usize| program.rules[**rule].node.holds(batch, line);
+        self.rules.iter().find(takes).copied()
+    }
+
+    fn write(&mut self, batch: &Batch<'_>, line: usize, currency: Currency, drafts: &[Draft]) {
+        for draft in drafts {
+            let Some(prepared) = self.walker.prepared(draft) else { continue };
+            let share = prepared.shares.share(draft.party);
+            let place = prepared.dimension(draft.party, &mut self.rows);
+            let money = row_money(batch, line, share, &draft.money);
+            self.rows.push(money, place, currency, batch.period(line));
+        }
+    }
+
+    fn write_failure(
+        &mut self,
+        batch: &Batch<'_>,
+        line: usize,
+        currency: Currency,
+        money: &LineMoney,
+        face: &Face,
+    ) {
+        let place = self.rows.dimension(face.with(&Party::nobody()));
+        let money = row_money(batch, line, Share::ONE, money);
+        self.rows.push(money, place, currency, batch.period(line));
+    }
+}
+
+fn row_money(batch: &Batch<'_>, line: usize, share: Share, money: &LineMoney) -> RowMoney {
+    RowMoney {
+        line: batch.lines().id[line],
+        share,
+        amount: money.amount,
+        measures: money.measures,
+        quantities: money.quantities,
+    }
+}

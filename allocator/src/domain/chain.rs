@@ -1,0 +1,425 @@
+//! One line through its chain: the first tier that applies wins; a composition goes on part by part.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proto::config::Reason;
+use proto::money::Amount;
+use proto::time::UnitDate;
+
+use super::columns::Batch;
+use super::error::LineError;
+use super::face::Face;
+use super::facts::Facts;
+use super::fields::{FieldId, identity_type};
+use super::line_money::{LineMoney, MoneySplitter};
+use super::memo::{Kept, Memo, Prepared};
+use super::notes::{Miss, NO_NOTES, Notes, NotesId};
+use super::prepare::{Answered, Preparer};
+use super::program::{Program, TierId, TierKind};
+use super::warnings::{WarningId, Warnings, quote};
+use super::weights::{CostWeights, LacksField};
+
+/// Answers that are kept from batch to batch are forgotten above so many parties.
+const KEPT_MAX: usize = 200_000;
+
+/// Input of an answer that a line's own cells decide: holds within one batch, whose codes it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct LineKey {
+    tier: TierId,
+    notes: NotesId,
+    field: usize,
+    code: usize,
+}
+
+/// Input of an answer that the unit's facts decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct UnitKey {
+    tier: TierId,
+    notes: NotesId,
+    /// A resolution, a group of cost, or 0.
+    which: u32,
+}
+
+/// Where an answer is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Line(u32),
+    Unit(u32),
+}
+
+/// One row to be: a party of an answer, and money.
+#[derive(Debug, Clone, Copy)]
+pub struct Draft {
+    place: Place,
+    /// The party, by its place among those who take part.
+    pub party: usize,
+    /// Its money.
+    pub money: LineMoney,
+}
+
+/// Weights of drivers, by name and owner.
+#[derive(Debug, Clone, Default)]
+pub struct DriverWeights {
+    /// What there is.
+    pub given: BTreeMap<String, BTreeMap<String, Amount>>,
+    /// Whether what is not there is still to come; else it is missing.
+    pub pending: bool,
+}
+
+/// Walks chains. Holds what is known of the unit, and all answers found so far.
+#[derive(Debug)]
+pub struct Walker {
+    /// The rules.
+    pub program: Arc<Program>,
+    /// The unit's date.
+    pub date: UnitDate,
+    /// Its resolutions.
+    pub facts: Facts,
+    /// Cost to share by; filled by the first pass.
+    pub weights: CostWeights,
+    /// Whether the first pass is still under way.
+    pub weighing: bool,
+    /// Weights of drivers.
+    pub drivers: DriverWeights,
+    /// What a person should know.
+    pub warnings: Warnings,
+    notes: Notes,
+    by_line: Memo<LineKey>,
+    by_unit: Memo<UnitKey>,
+    splitter: MoneySplitter,
+    /// Rows of the line under way, in their order.
+    pub drafts: Vec<Draft>,
+    parts: Vec<LineMoney>,
+}
+
+impl Walker {
+    /// For one unit.
+    pub fn new(
+        program: Arc<Program>,
+        date: UnitDate,
+        rules: &[usize],
+        facts: Facts,
+        drivers: DriverWeights,
+    ) -> Self {
+        Self {
+            weights: CostWeights::new(&program, rules, date),
+            program,
+            date,
+            facts,
+            weighing: false,
+            drivers,
+            warnings: Warnings::default(),
+            notes: Notes::default(),
+            by_line: Memo::default(),
+            by_unit: Memo::default(),
+            splitter: MoneySplitter::default(),
+            drafts: Vec::new(),
+            parts: Vec::new(),
+        }
+    }
+
+    /// Before each batch: codes of the one before mean nothing any more.
+    pub fn next_batch(&mut self) {
+        self.by_line.clear();
+        if self.by_unit.parties() > KEPT_MAX {
+            self.by_unit.clear();
+        }
+    }
+
+    /// After the first pass: answers may differ now.
+    pub fn end_weighing(&mut self) {
+        self.weights.finish();
+        self.weighing = false;
+        self.by_line.clear();
+        self.by_unit.clear();
+        self.warnings.reset();
+    }
+
+    /// The answer that a draft came from.
+    pub fn prepared(&mut self, draft: &Draft) -> Option<&mut Prepared> {
+        match draft.place {
+            Place::Line(place) => self.by_line.prepared(place),
+            Place::Unit(place) => self.by_unit.prepared(place),
+        }
+    }
+
+    /// Leaves the rows of a line in `drafts`.
+    ///
+    /// # Errors
+    /// When the allocation fails; `drafts` then means nothing.
+    pub fn walk(
+        &mut self,
+        chain: &[TierId],
+        batch: &Batch<'_>,
+        line: usize,
+        money: &LineMoney,
+    ) -> Result<(), LineError> {
+        self.drafts.clear();
+        let program = Arc::clone(&self.program);
+        self.chain(&program, chain, batch, line, money)
+    }
+
+    fn chain(
+        &mut self,
+        program: &Program,
+        chain: &[TierId],
+        batch: &Batch<'_>,
+        line: usize,
+        money: &LineMoney,
+    ) -> Result<(), LineError> {
+        let mut notes = NO_NOTES;
+        for tier in chain {
+            let place = match &program.tiers[*tier].kind {
+                TierKind::Composition(shares, chains) => {
+                    let mut parts = Vec::with_capacity(chains.len());
+                    self.splitter.split(money, shares, &mut parts);
+                    for (chain, part) in chains.iter().zip(&parts) {
+                        self.chain(program, chain, batch, line, part)?;
+                    }
+                    return Ok(());
+                }
+                // Shares by what others get, so it gives no weight itself.
+                TierKind::Cost(_) if self.weighing => return Ok(()),
+                TierKind::Direct(fields) => {
+                    self.direct(program, *tier, notes, fields, batch, line)?
+                }
+                TierKind::EvenGroup(_)
+                | TierKind::EvenSet(_)
+                | TierKind::Metrics(_)
+                | TierKind::Driver { .. }
+                | TierKind::Fixed(_)
+                | TierKind::FixedTable(_)
+                | TierKind::Cost(_)
+                | TierKind::Pending(_)
+                | TierKind::Resource
+                | TierKind::Unallocated => self.other(program, *tier, notes, batch, line)?,
+            };
+            match place {
+                Ok(place) => {
+                    self.give(place, money);
+                    return Ok(());
+                }
+                Err(Some(miss)) => notes = self.notes.add(notes, *tier, miss, program),
+                Err(None) => {}
+            }
+        }
+        // Every chain ends in a tier that always applies, but a strict directory refuses even stated owners.
+        if let Some(last) = chain.last() {
+            let place = self.unallocated(program, *last, notes, batch, line, None);
+            self.give(place, money);
+        }
+        Ok(())
+    }
+
+    /// The place of an answer, or why the tier does not apply.
+    fn direct(
+        &mut self,
+        program: &Program,
+        tier: TierId,
+        notes: NotesId,
+        fields: &[FieldId],
+        batch: &Batch<'_>,
+        line: usize,
+    ) -> Result<Result<Place, Option<Miss>>, LineError> {
+        for field in fields {
+            let column = batch.column(*field);
+            let code = column.code(line);
+            let Some(value) = column.value(code) else { continue };
+            let key = LineKey { tier, notes, field: *field, code };
+            let place = match self.by_line.find(&key) {
+                Some(place) => place,
+                None => {
+                    let name = program.fields.name(*field);
+                    let preparer = self.preparer(program);
+                    let answered = preparer.direct(value, &identity_type(name), name);
+                    self.keep_line(program, key, answered)
+                }
+            };
+            match self.found(Place::Line(place))? {
+                Err(None) => {}
+                found => return Ok(found),
+            }
+        }
+        Ok(Err(None))
+    }
+
+    fn other(
+        &mut self,
+        program: &Program,
+        tier: TierId,
+        notes: NotesId,
+        batch: &Batch<'_>,
+        line: usize,
+    ) -> Result<Result<Place, Option<Miss>>, LineError> {
+        let which = match &program.tiers[tier].kind {
+            TierKind::Unallocated => {
+                return Ok(Ok(self.unallocated(program, tier, notes, batch, line, None)));
+            }
+            TierKind::Pending(why) => {
+                return Ok(Ok(self.unallocated(program, tier, notes, batch, line, Some(why))));
+            }
+            TierKind::Driver { name, .. } if !self.drivers.given.contains_key(name) => {
+                if self.drivers.pending {
+                    let place = self.unallocated(program, tier, notes, batch, line, Some(name));
+                    return Ok(Ok(place));
+                }
+                return Ok(Err(Some(Miss::NoWeights)));
+            }
+            TierKind::Resource => return self.resource(program, tier, notes, batch, line),
+            TierKind::EvenSet(_) | TierKind::Metrics(_) => {
+                let lines = batch.lines();
+                let key = lines.resolution_key.as_ref().and_then(|keys| keys.get(line));
+                match key.and_then(|key| self.facts.find(key, lines.charge_start[line])) {
+                    Some(fact) => fact,
+                    None => return Ok(Err(Some(Miss::NoResolution))),
+                }
+            }
+            TierKind::Cost(basis) => match self.weights.group(*basis, program, batch, line) {
+                Ok(Some(group)) => group,
+                Ok(None) => return Ok(Err(Some(Miss::NoCost))),
+                Err(LacksField) => return Ok(Err(Some(Miss::NoWithin))),
+            },
+            TierKind::EvenGroup(_)
+            | TierKind::Fixed(_)
+            | TierKind::FixedTable(_)
+            | TierKind::Driver { .. }
+            | TierKind::Direct(_)
+            | TierKind::Composition(..) => 0,
+        };
+        let key = UnitKey { tier, notes, which };
+        let place = match self.by_unit.find(&key) {
+            Some(place) => place,
+            None => {
+                let answered = self.answer(program, tier, which);
+                let face = self.face(program, tier, notes);
+                self.by_unit.keep(key, answered, || face)
+            }
+        };
+        self.found(Place::Unit(place))
+    }
+
+    /// Works the answer of a tier out that the unit's facts decide.
+    fn answer(&mut self, program: &Program, tier: TierId, which: u32) -> Answered {
+        let label = &program.tiers[tier].label;
+        let owners = |given: &BTreeMap<String, Amount>| -> Vec<(String, Amount)> {
+            given.iter().map(|(owner, weight)| (owner.clone(), *weight)).collect()
+        };
+        match &program.tiers[tier].kind {
+            TierKind::EvenGroup(group) => self.preparer(program).even_group(group),
+            TierKind::EvenSet(set) => self.preparer(program).even_set(which, *set),
+            TierKind::Metrics(metrics) => self.preparer(program).usage(which, metrics, label),
+            TierKind::Fixed(percents) => {
+                let percents = percents.iter().map(|(owner, percent)| (owner.as_str(), *percent));
+                self.preparer(program).by_owner(percents, Miss::NoWeights)
+            }
+            TierKind::FixedTable(rows) => self.preparer(program).fixed_table(rows, label),
+            TierKind::Cost(basis) => self.preparer(program).cost(*basis, which, label),
+            TierKind::Driver { name, .. } => {
+                let given = self.drivers.given.get(name).map(owners).unwrap_or_default();
+                let weights = given.iter().map(|(owner, weight)| (owner.as_str(), *weight));
+                self.preparer(program).by_owner(weights, Miss::NoWeights)
+            }
+            TierKind::Direct(_)
+            | TierKind::Composition(..)
+            | TierKind::Resource
+            | TierKind::Pending(_)
+            | TierKind::Unallocated => self.preparer(program).nobody(None),
+        }
+    }
+
+    fn resource(
+        &mut self,
+        program: &Program,
+        tier: TierId,
+        notes: NotesId,
+        batch: &Batch<'_>,
+        line: usize,
+    ) -> Result<Result<Place, Option<Miss>>, LineError> {
+        let column = batch.column(program.resource);
+        let code = column.code(line);
+        let Some(id) = column.value(code) else { return Ok(Err(None)) };
+        let key = LineKey { tier, notes, field: program.resource, code };
+        let place = match self.by_line.find(&key) {
+            Some(place) => place,
+            None => {
+                let answered = self.preparer(program).resource(id);
+                self.keep_line(program, key, answered)
+            }
+        };
+        self.found(Place::Line(place))
+    }
+
+    /// Nobody: always gives. Products that no rule knows are reported.
+    fn unallocated(
+        &mut self,
+        program: &Program,
+        tier: TierId,
+        notes: NotesId,
+        batch: &Batch<'_>,
+        line: usize,
+        pending: Option<&str>,
+    ) -> Place {
+        let reported = pending.is_none() && program.tiers[tier].reason == Reason::NoRule;
+        let column = batch.column(program.product_type);
+        let code = if reported { column.code(line) } else { 0 };
+        // No field: it cannot be mistaken for an answer of the same tier that looked at one.
+        let key = LineKey { tier, notes, field: usize::MAX, code };
+        let place = match self.by_line.find(&key) {
+            Some(place) => place,
+            None => {
+                let product = column.value(code).map_or_else(|| "none".to_owned(), quote);
+                let warning =
+                    reported.then(|| format!("no rule says who pays for product type {product}"));
+                let answered = self.preparer(program).nobody(warning);
+                let face = Face::of_nobody(program, tier, &self.notes, notes, pending);
+                self.by_line.keep(key, answered, || face)
+            }
+        };
+        count(&mut self.warnings, self.by_line.get(place).1);
+        Place::Line(place)
+    }
+
+    fn keep_line(&mut self, program: &Program, key: LineKey, answered: Answered) -> u32 {
+        let face = self.face(program, key.tier, key.notes);
+        self.by_line.keep(key, answered, || face)
+    }
+
+    fn preparer<'a>(&'a mut self, program: &'a Program) -> Preparer<'a> {
+        Preparer::new(program, self.date, &self.facts, &self.weights, &mut self.warnings)
+    }
+
+    fn face(&self, program: &Program, tier: TierId, notes: NotesId) -> Face {
+        Face::of(program, tier, &self.notes, notes)
+    }
+
+    /// What is kept at a place; counts its warnings.
+    fn found(&mut self, place: Place) -> Result<Result<Place, Option<Miss>>, LineError> {
+        let (kept, warnings) = match place {
+            Place::Line(at) => self.by_line.get(at),
+            Place::Unit(at) => self.by_unit.get(at),
+        };
+        count(&mut self.warnings, warnings);
+        match kept {
+            Kept::Give(_) => Ok(Ok(place)),
+            Kept::Miss(miss) => Ok(Err(*miss)),
+            Kept::Fail(error) => Err(error.clone()),
+        }
+    }
+
+    fn give(&mut self, place: Place, money: &LineMoney) {
+        let prepared = match place {
+            Place::Line(at) => self.by_line.prepared(at),
+            Place::Unit(at) => self.by_unit.prepared(at),
+        };
+        let Some(prepared) = prepared else { return };
+        self.parts.clear();
+        self.splitter.split(money, &prepared.shares, &mut self.parts);
+        let parts = self.parts.iter().enumerate();
+        self.drafts.extend(parts.map(|(party, money)| Draft { place, party, money: *money }));
+    }
+}
+
+fn count(all: &mut Warnings, found: &[WarningId]) {
+    found.iter().for_each(|warning| all.count(*warning));
+}

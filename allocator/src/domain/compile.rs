@@ -1,0 +1,252 @@
+//! From the configuration to a [`Program`].
+
+use proto::config::{
+    CostShare, CostWindow, Driver, Field, FixedShares, Part, Reason, Receivers, Rule, SourceConfig,
+    SourceScope, TenantConfig, Tier, Usage,
+};
+use proto::ids::SourceId;
+use proto::line::cell;
+use proto::money::Shares;
+use proto::row::UNALLOCATED;
+
+use super::error::CompileError;
+use super::fields::FieldCompiler;
+use super::matching::MatchCompiler;
+use super::party::Directory;
+use super::program::{CompiledRule, CompiledTier, CostBasis, Program, TierId, TierKind};
+
+impl Program {
+    /// Compiles the rules that lines of `source` can meet on any date.
+    ///
+    /// # Errors
+    /// When the configuration holds what `config check` refuses.
+    pub fn compile(config: &TenantConfig, source: &SourceId) -> Result<Self, CompileError> {
+        let found = config.source(source).ok_or_else(|| CompileError::NoSource(source.clone()))?;
+        Compiler::new(config, found).compile()
+    }
+}
+
+struct Compiler<'c> {
+    config: &'c TenantConfig,
+    source: &'c SourceConfig,
+    fields: FieldCompiler<'c>,
+    matches: MatchCompiler,
+    tiers: Vec<CompiledTier>,
+    bases: Vec<CostBasis>,
+}
+
+/// Where in a rule the compiler is.
+struct Place<'r> {
+    rule: &'r str,
+    next_tier: u16,
+    next_part: u16,
+    part: u16,
+}
+
+impl<'c> Compiler<'c> {
+    fn new(config: &'c TenantConfig, source: &'c SourceConfig) -> Self {
+        Self {
+            config,
+            source,
+            fields: FieldCompiler::new(config, &source.id),
+            matches: MatchCompiler::default(),
+            tiers: Vec::new(),
+            bases: Vec::new(),
+        }
+    }
+
+    fn compile(mut self) -> Result<Program, CompileError> {
+        let of_source =
+            |rule: &&Rule| rule.sources.is_empty() || rule.sources.contains(&self.source.id);
+        let user: Vec<&Rule> = self.config.allocation.iter().filter(of_source).collect();
+        let all =
+            user.into_iter().chain(&self.source.built_in_rules).chain([&self.source.default_rule]);
+        let rules = all.map(|rule| self.rule(rule)).collect::<Result<Vec<_>, _>>()?;
+        let product_type = self.fields.id(&Field::ProductType)?;
+        let resource = self.fields.id(&Field::Column(cell::RESOURCE_ID.to_owned()))?;
+        Ok(Program {
+            fields: self.fields.finish(),
+            tests: self.matches.finish(),
+            rules,
+            tiers: self.tiers,
+            bases: self.bases,
+            directory: self.config.owners.as_ref().map(Directory::compile),
+            product_type,
+            resource,
+        })
+    }
+
+    fn rule(&mut self, rule: &Rule) -> Result<CompiledRule, CompileError> {
+        let node = self.matches.node(&rule.matcher, &rule.id, &mut self.fields)?;
+        let mut place = Place { rule: &rule.id, next_tier: 0, next_part: 0, part: 0 };
+        let chain = self.chain(&rule.chain, &mut place)?;
+        Ok(CompiledRule { id: rule.id.clone(), valid: rule.valid, node, chain })
+    }
+
+    fn chain(
+        &mut self,
+        chain: &[Tier],
+        place: &mut Place<'_>,
+    ) -> Result<Vec<TierId>, CompileError> {
+        let mut ids = Vec::with_capacity(chain.len());
+        let mut before = None;
+        for tier in chain {
+            ids.push(self.tier(tier, before, place)?);
+            before = Some(tier);
+        }
+        Ok(ids)
+    }
+
+    fn tier(
+        &mut self,
+        tier: &Tier,
+        before: Option<&Tier>,
+        place: &mut Place<'_>,
+    ) -> Result<TierId, CompileError> {
+        let (at, part) = (place.next_tier, place.part);
+        place.next_tier = at.checked_add(1).ok_or_else(|| split(place.rule, "too many tiers"))?;
+        let kind = self.kind(tier, place)?;
+        // A resource is somebody, yet nobody who pays: the reason is that of what was tried before.
+        let resource = matches!(tier, Tier::Resource);
+        let reason = Reason::after(if resource { before } else { Some(tier) });
+        let (rule, label) = (place.rule.to_owned(), label(tier));
+        self.tiers.push(CompiledTier { rule, place: at, part, label, reason, kind });
+        Ok(self.tiers.len() - 1)
+    }
+
+    fn kind(&mut self, tier: &Tier, place: &mut Place<'_>) -> Result<TierKind, CompileError> {
+        let at = || format!("rule {}", place.rule);
+        Ok(match tier {
+            Tier::Direct { fields } if fields.is_empty() => {
+                TierKind::Direct(self.fields.ids(self.source.owner_fields())?)
+            }
+            Tier::Direct { fields } => TierKind::Direct(self.fields.ids(fields)?),
+            Tier::Even(Receivers::Group(name)) => TierKind::EvenGroup(self.group(name, &at())?),
+            Tier::Even(Receivers::Set(set)) => TierKind::EvenSet(*set),
+            Tier::UsageRatio(Usage::Metric(metrics)) => TierKind::Metrics(metrics.clone()),
+            Tier::UsageRatio(Usage::Driver(name)) => self.driver(name, true, &at())?,
+            Tier::Fixed(FixedShares::Inline(percents)) => {
+                percents.keys().try_for_each(|owner| is_owner(owner, &at()))?;
+                TierKind::Fixed(percents.iter().map(|(o, p)| (o.clone(), *p)).collect())
+            }
+            Tier::Fixed(FixedShares::Table(name)) => {
+                let table = self.config.tables.get(name);
+                let table = table.ok_or_else(|| unknown(at(), "table", name))?;
+                let owners = table.rows.iter().flat_map(|row| &row.key);
+                owners.into_iter().try_for_each(|o| is_owner(o, &format!("table {name}")))?;
+                TierKind::FixedTable(table.rows.clone())
+            }
+            Tier::InProportionToCost(CostShare::Driver { driver, .. }) => {
+                self.driver(driver, false, &at())?
+            }
+            Tier::InProportionToCost(CostShare::Ledger { of, within, to, sources, window }) => {
+                if let Some(why) = not_yet(&self.source.id, sources, *window) {
+                    return Ok(TierKind::Pending(why.to_owned()));
+                }
+                let of = match of {
+                    Some(of) => self.matches.node(of, place.rule, &mut self.fields)?,
+                    None => self.matches.usage_lines(&mut self.fields)?,
+                };
+                let within = self.fields.ids(within)?;
+                let to = to.as_ref().map(|name| self.group(name, &at())).transpose()?;
+                self.bases.push(CostBasis { of, within, to });
+                TierKind::Cost(self.bases.len() - 1)
+            }
+            Tier::Composition(parts) => self.composition(parts, place)?,
+            Tier::Resource => TierKind::Resource,
+            Tier::Unallocated(_) => TierKind::Unallocated,
+        })
+    }
+
+    fn composition(
+        &mut self,
+        parts: &[Part],
+        place: &mut Place<'_>,
+    ) -> Result<TierKind, CompileError> {
+        // Ids in the order of the parts, so that ties go to the earlier one.
+        let ids = parts.iter().enumerate().map(|(i, part)| (format!("{i:05}"), part.percent));
+        let shares = Shares::new(ids).map_err(|why| split(place.rule, &why.to_string()))?;
+        let outer = place.part;
+        let mut chains = Vec::with_capacity(parts.len());
+        for part in parts {
+            place.part = place.next_part;
+            let next = place.next_part.checked_add(1);
+            place.next_part = next.ok_or_else(|| split(place.rule, "too many parts"))?;
+            chains.push(self.chain(&part.chain, place)?);
+        }
+        place.part = outer;
+        Ok(TierKind::Composition(shares, chains))
+    }
+
+    fn group(&self, name: &str, place: &str) -> Result<Vec<String>, CompileError> {
+        let group = self.config.groups.get(name);
+        let group = group.ok_or_else(|| unknown(place.to_owned(), "group", name))?;
+        group.iter().try_for_each(|owner| is_owner(owner, &format!("group {name}")))?;
+        Ok(group.clone())
+    }
+
+    fn driver(&self, name: &str, usage: bool, place: &str) -> Result<TierKind, CompileError> {
+        match self.config.drivers.get(name) {
+            Some(Driver::Metric { .. } | Driver::Ledger { .. } | Driver::Table { .. }) => {
+                Ok(TierKind::Driver { name: name.to_owned(), usage })
+            }
+            None => Err(unknown(place.to_owned(), "driver", name)),
+        }
+    }
+}
+
+/// Why the cost of these lines is not at hand inside one unit.
+fn not_yet(own: &SourceId, sources: &SourceScope, window: CostWindow) -> Option<&'static str> {
+    let own_only = match sources {
+        SourceScope::Own => true,
+        SourceScope::All => false,
+        SourceScope::These(these) => these.iter().all(|source| source == own),
+    };
+    if !own_only {
+        Some("cost of other sources is not at hand yet; only the line's own source is")
+    } else if window != CostWindow::Date {
+        Some("cost of other dates is not at hand yet; only `window: date` is")
+    } else {
+        None
+    }
+}
+
+fn label(tier: &Tier) -> String {
+    match tier {
+        Tier::Direct { .. } => "direct".to_owned(),
+        Tier::Even(Receivers::Group(group)) => format!("even {group}"),
+        Tier::Even(Receivers::Set(set)) => format!("even {}", set.as_str()),
+        Tier::UsageRatio(Usage::Metric(metrics)) => format!("usage_ratio {}", metrics.join("+")),
+        Tier::UsageRatio(Usage::Driver(driver)) => format!("usage_ratio {driver}"),
+        Tier::Fixed(FixedShares::Inline(_)) => "fixed".to_owned(),
+        Tier::Fixed(FixedShares::Table(table)) => format!("fixed {table}"),
+        Tier::InProportionToCost(CostShare::Driver { driver, .. }) => {
+            format!("in_proportion_to_cost {driver}")
+        }
+        Tier::InProportionToCost(CostShare::Ledger { within, .. }) if within.is_empty() => {
+            "in_proportion_to_cost".to_owned()
+        }
+        Tier::InProportionToCost(CostShare::Ledger { within, .. }) => {
+            let fields: Vec<String> = within.iter().map(Field::to_string).collect();
+            format!("in_proportion_to_cost within {}", fields.join("+"))
+        }
+        Tier::Composition(_) => "composition".to_owned(),
+        Tier::Resource => "resource".to_owned(),
+        Tier::Unallocated(_) => "unallocated".to_owned(),
+    }
+}
+
+fn is_owner(owner: &str, place: &str) -> Result<(), CompileError> {
+    if owner.trim().eq_ignore_ascii_case(UNALLOCATED) {
+        return Err(CompileError::NotAnOwner { place: place.to_owned() });
+    }
+    Ok(())
+}
+
+fn unknown(place: String, what: &'static str, name: &str) -> CompileError {
+    CompileError::Unknown { place, what, name: name.to_owned() }
+}
+
+fn split(rule: &str, why: &str) -> CompileError {
+    CompileError::Split { rule: rule.to_owned(), why: why.to_owned() }
+}

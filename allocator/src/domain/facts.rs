@@ -1,0 +1,135 @@
+//! Resolutions of one unit, held compactly: identities and metrics by number, one text each.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use proto::config::ResolutionSet;
+use proto::money::Amount;
+use proto::resolution::IdentityResolution;
+
+/// Place of a resolution in [`Facts`].
+pub type FactId = u32;
+
+#[derive(Debug)]
+struct Fact {
+    start: i64,
+    end: i64,
+    /// In the order `resource_active`, `metrics_derived`, `tenant_period`.
+    sets: [Box<[u32]>; 3],
+    /// Metric, identity, value.
+    usage: Box<[(u32, u32, Amount)]>,
+    /// The resolution before of the same key, with another window.
+    before: Option<FactId>,
+}
+
+/// All resolutions of one unit.
+#[derive(Debug, Default)]
+pub struct Facts {
+    facts: Vec<Fact>,
+    last_of_key: HashMap<Box<str>, FactId>,
+    texts: Vec<Arc<str>>,
+    numbers: HashMap<Arc<str>, u32>,
+}
+
+impl Facts {
+    /// Takes resolutions in.
+    pub fn add(&mut self, resolutions: Vec<IdentityResolution>) {
+        for resolution in resolutions {
+            let sets =
+                [resolution.resource_active, resolution.metrics_derived, resolution.tenant_period];
+            let sets = sets.map(|set| set.iter().map(|id| self.number(id)).collect());
+            let usage = resolution.usage.iter();
+            let usage = usage.map(|(m, id, v)| (self.number(m), self.number(id), *v)).collect();
+            let id = self.facts.len() as FactId;
+            let before = self.last_of_key.insert(resolution.key.into_boxed_str(), id);
+            let (start, end) = (resolution.window_start.0, resolution.window_end.0);
+            self.facts.push(Fact { start, end, sets, usage, before });
+        }
+    }
+
+    fn number(&mut self, text: &str) -> u32 {
+        if let Some(number) = self.numbers.get(text) {
+            return *number;
+        }
+        let (text, number): (Arc<str>, u32) = (text.into(), self.texts.len() as u32);
+        self.texts.push(Arc::clone(&text));
+        self.numbers.insert(text, number);
+        number
+    }
+
+    /// The resolution of a key whose window holds a point in time: of several the one that starts last, then the
+    /// shortest.
+    pub fn find(&self, key: &str, at: i64) -> Option<FactId> {
+        let mut next = self.last_of_key.get(key).copied();
+        let mut best: Option<FactId> = None;
+        while let Some(id) = next {
+            let fact = &self.facts[id as usize];
+            let order = |id: FactId| {
+                let fact = &self.facts[id as usize];
+                (std::cmp::Reverse(fact.start), fact.end)
+            };
+            if fact.start <= at && at < fact.end && best.is_none_or(|b| order(id) < order(b)) {
+                best = Some(id);
+            }
+            next = fact.before;
+        }
+        best
+    }
+
+    /// The identities of a set.
+    pub fn set(&self, fact: FactId, set: ResolutionSet) -> Vec<Arc<str>> {
+        let sets = &self.facts[fact as usize].sets;
+        let numbers: BTreeSet<u32> = match set {
+            ResolutionSet::ResourceActive => sets[0].iter().copied().collect(),
+            ResolutionSet::MetricsDerived => sets[1].iter().copied().collect(),
+            ResolutionSet::TenantPeriod => sets[2].iter().copied().collect(),
+            ResolutionSet::MergedActive => sets[0].iter().chain(&sets[1]).copied().collect(),
+        };
+        numbers.into_iter().map(|number| Arc::clone(&self.texts[number as usize])).collect()
+    }
+
+    /// Usage by identity, of each of these metrics.
+    pub fn usage(&self, fact: FactId, metrics: &[String]) -> Vec<(Arc<str>, Amount)> {
+        let metrics: Vec<u32> =
+            metrics.iter().filter_map(|m| self.numbers.get(m.as_str()).copied()).collect();
+        let entries = self.facts[fact as usize].usage.iter();
+        let entries = entries.filter(|(metric, ..)| metrics.contains(metric));
+        entries.map(|(_, id, value)| (Arc::clone(&self.texts[*id as usize]), *value)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::time::UtcSeconds;
+
+    use super::*;
+
+    #[test]
+    fn the_window_that_holds_the_line_is_found() {
+        let fact = |key: &str, start, end, id: &str| IdentityResolution {
+            key: key.to_owned(),
+            window_start: UtcSeconds(start),
+            window_end: UtcSeconds(end),
+            resource_active: vec![id.to_owned()],
+            metrics_derived: vec!["sa:m".to_owned(), id.to_owned()],
+            tenant_period: Vec::new(),
+            usage: vec![("bytes".to_owned(), id.to_owned(), Amount::ONE)],
+        };
+        let mut facts = Facts::default();
+        facts.add(vec![fact("a", 0, 100, "sa:day"), fact("a", 10, 20, "sa:hour")]);
+        facts.add(vec![fact("b", 0, 100, "sa:other")]);
+        let set = |key, at| {
+            let found = facts.find(key, at)?;
+            Some(facts.set(found, ResolutionSet::ResourceActive)[0].to_string())
+        };
+        assert_eq!(set("a", 9).as_deref(), Some("sa:day"));
+        assert_eq!(set("a", 10).as_deref(), Some("sa:hour"));
+        assert_eq!(set("a", 20).as_deref(), Some("sa:day"));
+        assert_eq!(set("a", 100), None);
+        assert_eq!(set("c", 0), None);
+        let b = facts.find("b", 0).unwrap();
+        assert_eq!(facts.set(b, ResolutionSet::MergedActive).len(), 2);
+        assert_eq!(facts.usage(b, &["bytes".to_owned(), "none".to_owned()]).len(), 1);
+        assert!(facts.usage(b, &["none".to_owned()]).is_empty());
+    }
+}

@@ -1,0 +1,121 @@
+//! Answers that were worked out before.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use proto::money::Shares;
+
+use super::error::LineError;
+use super::face::Face;
+use super::notes::Miss;
+use super::party::Party;
+use super::prepare::{Answer, Answered};
+use super::rows::RowWriter;
+use super::warnings::WarningId;
+
+/// Parties with their shares, ready for any number of lines.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Who, and how much.
+    pub shares: Shares<Party>,
+    /// What their rows have in common.
+    pub face: Face,
+    /// Places of their dimensions in the batch of rows under way, where known.
+    places: Vec<Option<u32>>,
+    epoch: u64,
+}
+
+impl Prepared {
+    /// Ready for use.
+    pub fn new(shares: Shares<Party>, face: Face) -> Self {
+        Self { places: vec![None; shares.len()], shares, face, epoch: 0 }
+    }
+
+    /// The place of a party's dimension in the batch under way.
+    pub fn dimension(&mut self, party: usize, rows: &mut RowWriter) -> u32 {
+        if self.epoch != rows.epoch() {
+            self.epoch = rows.epoch();
+            self.places.fill(None);
+        }
+        if let Some(place) = self.places[party] {
+            return place;
+        }
+        let place = rows.dimension(self.face.with(&self.shares.ids()[party]));
+        self.places[party] = Some(place);
+        place
+    }
+}
+
+/// An answer as it is kept.
+#[derive(Debug)]
+pub enum Kept {
+    /// These take part.
+    Give(Prepared),
+    /// The tier does not apply.
+    Miss(Option<Miss>),
+    /// The line's allocation fails.
+    Fail(LineError),
+}
+
+/// Answers by key. Places hold until the next [`Memo::clear`].
+#[derive(Debug)]
+pub struct Memo<K> {
+    places: HashMap<K, u32>,
+    kept: Vec<(Kept, Vec<WarningId>)>,
+    parties: usize,
+}
+
+impl<K> Default for Memo<K> {
+    fn default() -> Self {
+        Self { places: HashMap::new(), kept: Vec::new(), parties: 0 }
+    }
+}
+
+impl<K: Eq + Hash> Memo<K> {
+    /// The place of what is kept for a key.
+    pub fn find(&self, key: &K) -> Option<u32> {
+        self.places.get(key).copied()
+    }
+
+    /// Keeps an answer.
+    pub fn keep(&mut self, key: K, answered: Answered, face: impl FnOnce() -> Face) -> u32 {
+        let kept = match answered.answer {
+            Answer::Give(shares) => {
+                self.parties += shares.len();
+                Kept::Give(Prepared::new(shares, face()))
+            }
+            Answer::Miss(miss) => Kept::Miss(miss),
+            Answer::Fail(error) => Kept::Fail(error),
+        };
+        let place = self.kept.len() as u32;
+        self.kept.push((kept, answered.warnings));
+        self.places.insert(key, place);
+        place
+    }
+
+    /// What is kept, with its warnings.
+    pub fn get(&self, place: u32) -> (&Kept, &[WarningId]) {
+        let (kept, warnings) = &self.kept[place as usize];
+        (kept, warnings)
+    }
+
+    /// What is kept, to use it.
+    pub fn prepared(&mut self, place: u32) -> Option<&mut Prepared> {
+        match &mut self.kept[place as usize].0 {
+            Kept::Give(prepared) => Some(prepared),
+            Kept::Miss(_) | Kept::Fail(_) => None,
+        }
+    }
+
+    /// Parties that are kept.
+    pub fn parties(&self) -> usize {
+        self.parties + self.kept.len()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.places.clear();
+        self.kept.clear();
+        self.parties = 0;
+    }
+}

@@ -1,0 +1,47 @@
+//! The rules: pure, no I/O, no clock. The same lines, resolutions, drivers and rules give the same bytes.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `compile`, `program` | a configuration's rules for one source, compiled once |
+//! | `fields`, `columns` | what rules can look at; worked out once per distinct value of a batch |
+//! | `matching` | which rule takes a line |
+//! | `normalise`, `lookup`, `party` | from a value to an owner: virtual tags, tables, the owner directory |
+//! | `facts`, `weights` | resolutions; cost to share by (the first pass) |
+//! | `chain`, `prepare`, `memo` | the first tier that applies; what it gives, worked out once per distinct input |
+//! | `notes`, `face` | why a row is what it is |
+//! | `line_money` | the exact split of everything a line has, and the proof that nothing is lost |
+//! | `rows`, `warnings` | what comes out |
+//! | `allocate` | all of it for one unit |
+//! | `trial` | the tests that users write beside their rules |
+
+mod allocate;
+mod chain;
+mod columns;
+mod compile;
+mod error;
+mod face;
+mod facts;
+mod fields;
+mod line_money;
+mod lookup;
+mod matching;
+mod memo;
+mod normalise;
+mod notes;
+mod party;
+mod prepare;
+mod program;
+mod rows;
+pub mod trial;
+mod warnings;
+mod weights;
+
+pub use allocate::UnitAllocator;
+pub use chain::DriverWeights;
+pub use error::{CompileError, UnitError};
+pub use facts::Facts;
+pub use program::Program;
+pub use rows::Packed;
+
+#[cfg(test)]
+mod tests;

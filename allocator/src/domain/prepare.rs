@@ -1,0 +1,313 @@
+//! What one tier gives: parties and shares, or why it does not apply. Worked out once per distinct input.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use proto::config::{ResolutionSet, TableRow};
+use proto::line::cell;
+use proto::money::{Amount, ExactSum, Shares, SharesError};
+use proto::time::UnitDate;
+
+use super::error::LineError;
+use super::facts::{FactId, Facts};
+use super::notes::Miss;
+use super::party::{Party, Payer, Unfit, VALUE_BYTES_MAX, fit, value_of};
+use super::program::Program;
+use super::warnings::{WarningId, Warnings, quote};
+use super::weights::{CostWeights, GroupWeights};
+
+/// What a tier makes of its input.
+#[derive(Debug)]
+pub enum Answer {
+    /// These take part.
+    Give(Shares<Party>),
+    /// The tier does not apply; with a note where a person should know why.
+    Miss(Option<Miss>),
+    /// The line's allocation fails.
+    Fail(LineError),
+}
+
+/// An answer, and what a person should know each time it is used.
+#[derive(Debug)]
+pub struct Answered {
+    /// The answer.
+    pub answer: Answer,
+    /// Warnings.
+    pub warnings: Vec<WarningId>,
+}
+
+/// Works answers out.
+pub struct Preparer<'a> {
+    /// The rules.
+    pub program: &'a Program,
+    /// The unit's date.
+    pub date: UnitDate,
+    /// The unit's resolutions.
+    pub facts: &'a Facts,
+    /// Cost to share by.
+    pub weights: &'a CostWeights,
+    /// What a person should know.
+    pub warnings: &'a mut Warnings,
+    /// Warnings of the answer under way.
+    found: Vec<WarningId>,
+}
+
+type Parties = Result<Vec<(Party, Amount)>, Miss>;
+
+impl<'a> Preparer<'a> {
+    /// For one answer.
+    pub fn new(
+        program: &'a Program,
+        date: UnitDate,
+        facts: &'a Facts,
+        weights: &'a CostWeights,
+        warnings: &'a mut Warnings,
+    ) -> Self {
+        Self { program, date, facts, weights, warnings, found: Vec::new() }
+    }
+
+    fn warn(&mut self, text: String) {
+        let id = self.warnings.id(text);
+        if !self.found.contains(&id) {
+            self.found.push(id);
+        }
+    }
+
+    fn done(self, answer: Answer) -> Answered {
+        Answered { answer, warnings: self.found }
+    }
+
+    fn give(self, shares: Result<Shares<Party>, SharesError>, none: Miss) -> Answered {
+        let answer = match shares {
+            Ok(shares) => Answer::Give(shares),
+            Err(SharesError::NoParties | SharesError::ZeroTotal) => Answer::Miss(Some(none)),
+            // Weights below 0 are taken out or refused before they get here.
+            Err(SharesError::NegativeWeight { .. }) => Answer::Miss(Some(Miss::NegativeUsage)),
+        };
+        self.done(answer)
+    }
+
+    /// One party, as the value of a field names it.
+    pub fn direct(
+        mut self,
+        value: &str,
+        identity_type: &str,
+        field: &dyn fmt::Display,
+    ) -> Answered {
+        let Some(value) = self.fit(value, field) else { return self.done(Answer::Miss(None)) };
+        let Some(owner) = self.payer(value) else {
+            return self.done(Answer::Miss(Some(Miss::UnknownOwner)));
+        };
+        let identity = format!("{identity_type}:{value}").into();
+        self.give(Shares::even([Party { identity, owner }]), Miss::NoIdentities)
+    }
+
+    /// The resource itself, for which nobody pays.
+    pub fn resource(mut self, id: &str) -> Answered {
+        match self.fit(id, &cell::RESOURCE_ID) {
+            Some(id) => {
+                let party = Party::unpaid(&format!("resource:{id}"));
+                self.give(Shares::even([party]), Miss::NoIdentities)
+            }
+            None => self.done(Answer::Miss(None)),
+        }
+    }
+
+    /// Nobody; `warning` says what a person should know.
+    pub fn nobody(mut self, warning: Option<String>) -> Answered {
+        if let Some(warning) = warning {
+            self.warn(warning);
+        }
+        self.give(Shares::even([Party::nobody()]), Miss::NoIdentities)
+    }
+
+    /// The owners of a group, evenly.
+    pub fn even_group(mut self, owners: &[String]) -> Answered {
+        match self.owners(owners.iter().map(|owner| (owner.as_str(), Amount::ONE))) {
+            Ok(parties) => {
+                let shares = Shares::even(parties.into_iter().map(|(party, _)| party));
+                self.give(shares, Miss::NoIdentities)
+            }
+            Err(miss) => self.done(Answer::Miss(Some(miss))),
+        }
+    }
+
+    /// The identities of a set, evenly.
+    pub fn even_set(mut self, fact: FactId, set: ResolutionSet) -> Answered {
+        let identities = self.facts.set(fact, set);
+        match self.identities(identities.into_iter().map(|id| (id, Amount::ONE)).collect()) {
+            Ok(parties) => {
+                let shares = Shares::even(parties.into_iter().map(|(party, _)| party));
+                self.give(shares, Miss::NoIdentities)
+            }
+            Err(miss) => self.done(Answer::Miss(Some(miss))),
+        }
+    }
+
+    /// By usage, summed over metrics.
+    pub fn usage(mut self, fact: FactId, metrics: &[String], tier: &str) -> Answered {
+        let mut sums: HashMap<Arc<str>, ExactSum> = HashMap::new();
+        let mut total = ExactSum::ZERO;
+        for (identity, value) in self.facts.usage(fact, metrics) {
+            sums.entry(identity).or_default().add(value);
+            total.add(value);
+        }
+        if sums.is_empty() {
+            return self.done(Answer::Miss(Some(Miss::NoUsage)));
+        }
+        if total.is_negative() {
+            return self.done(Answer::Miss(Some(Miss::NegativeUsage)));
+        }
+        let weights = match self.weights(sums.into_iter().collect(), tier) {
+            Ok(weights) => weights,
+            Err(error) => return self.done(Answer::Fail(error)),
+        };
+        // Only zeros, or negative ones that cancel the others out.
+        if total.is_zero() {
+            return self.done(Answer::Miss(Some(Miss::ZeroUsage)));
+        }
+        match self.identities(weights) {
+            Ok(parties) => self.give(Shares::new(parties), Miss::ZeroUsage),
+            Err(miss) => self.done(Answer::Miss(Some(miss))),
+        }
+    }
+
+    /// Sums as weights; what is below 0 counts 0.
+    fn weights(
+        &mut self,
+        sums: Vec<(Arc<str>, ExactSum)>,
+        tier: &str,
+    ) -> Result<Vec<(Arc<str>, Amount)>, LineError> {
+        let wide = || LineError::WeightTooWide { tier: tier.to_owned() };
+        let mut weights = Vec::with_capacity(sums.len());
+        for (who, sum) in sums {
+            let negative = sum.is_negative();
+            if negative {
+                self.warn(format!("{tier}: usage below 0 counts 0"));
+            }
+            let weight = if negative { Amount::ZERO } else { sum.to_amount().ok_or_else(wide)? };
+            weights.push((who, weight));
+        }
+        Ok(weights)
+    }
+
+    /// By the weights of owners: a driver's, or stated percents.
+    pub fn by_owner<'w>(
+        mut self,
+        weights: impl Iterator<Item = (&'w str, Amount)>,
+        none: Miss,
+    ) -> Answered {
+        match self.owners(weights) {
+            Ok(parties) => self.give(Shares::new(parties), none),
+            Err(miss) => self.done(Answer::Miss(Some(miss))),
+        }
+    }
+
+    /// By percents in the rows of a table.
+    pub fn fixed_table(self, rows: &[TableRow], tier: &str) -> Answered {
+        let mut percents = Vec::new();
+        let mut sum = ExactSum::ZERO;
+        for row in rows.iter().filter(|row| row.valid.contains(self.date)) {
+            let owner = row.key.first().map_or("", String::as_str);
+            match Amount::parse(&row.value).ok().filter(|percent| !percent.is_negative()) {
+                Some(percent) => {
+                    sum.add(percent);
+                    percents.push((owner, percent));
+                }
+                None => {
+                    let (tier, owner) = (tier.to_owned(), owner.to_owned());
+                    let value = row.value.clone();
+                    return self.done(Answer::Fail(LineError::NotAWeight { tier, owner, value }));
+                }
+            }
+        }
+        if sum != ExactSum::from(Amount::from(100)) {
+            return self.done(Answer::Fail(LineError::NotHundred { tier: tier.to_owned(), sum }));
+        }
+        self.by_owner(percents.into_iter(), Miss::NoWeights)
+    }
+
+    /// By what a group of lines cost each owner.
+    pub fn cost(mut self, basis: usize, group: u32, tier: &str) -> Answered {
+        let sums = match self.weights.of(basis, group) {
+            GroupWeights::Sums(sums) => sums,
+            GroupWeights::SeveralCurrencies => {
+                return self.done(Answer::Miss(Some(Miss::SeveralCurrencies)));
+            }
+        };
+        match self.weights(sums, tier) {
+            Ok(weights) => {
+                // These owners came from the directory already.
+                let parties = weights.into_iter().map(|(owner, w)| (Party::owner(owner), w));
+                self.give(Shares::new(parties), Miss::NoCost)
+            }
+            Err(error) => self.done(Answer::Fail(error)),
+        }
+    }
+
+    /// Owners with weights, each under the id that the directory gives it.
+    fn owners<'w>(&mut self, weights: impl Iterator<Item = (&'w str, Amount)>) -> Parties {
+        let mut parties = Vec::new();
+        for (name, weight) in weights {
+            let owner = self.payer(name).ok_or(Miss::UnknownOwner)?;
+            parties.push((Party::owner(owner), weight));
+        }
+        Ok(parties)
+    }
+
+    /// Identities with weights and who pays for each; those that name nobody are left out.
+    fn identities(&mut self, weights: Vec<(Arc<str>, Amount)>) -> Parties {
+        let mut parties = Vec::with_capacity(weights.len());
+        // In order, so that warnings come in the same order everywhere.
+        let mut weights = weights;
+        weights.sort_unstable();
+        for (identity, weight) in weights {
+            let Some(value) = self.fit(value_of(&identity), &"an identity of the resolution")
+            else {
+                continue;
+            };
+            let owner = self.payer(value).ok_or(Miss::UnknownOwner)?;
+            parties.push((Party { identity, owner }, weight));
+        }
+        Ok(parties)
+    }
+
+    /// Who pays for a value; `None` when the directory refuses it.
+    fn payer(&mut self, value: &str) -> Option<Arc<str>> {
+        match self.program.payer(value, self.date) {
+            Payer::Known(owner) => Some(owner),
+            Payer::Unlisted(owner) => {
+                self.warn(format!(
+                    "owner {} is not in the directory; it stays as it is",
+                    quote(value)
+                ));
+                Some(owner)
+            }
+            Payer::Refused => {
+                self.warn(format!(
+                    "owner {} is not in the directory, which is strict",
+                    quote(value)
+                ));
+                None
+            }
+        }
+    }
+
+    /// A value that can name somebody; else it is reported and counts as absent.
+    fn fit<'v>(&mut self, value: &'v str, place: &dyn fmt::Display) -> Option<&'v str> {
+        match fit(value.trim()) {
+            Ok("") => None,
+            Ok(value) => Some(value),
+            Err(unfit) => {
+                let what = match unfit {
+                    Unfit::Unallocated => "says UNALLOCATED".to_owned(),
+                    Unfit::TooLong => format!("is longer than {VALUE_BYTES_MAX} bytes"),
+                    Unfit::Control => "holds control characters".to_owned(),
+                };
+                self.warn(format!("{place} {what}: it counts as absent"));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Tags as people write them: mostly right.
+
+use super::rng::Rng;
+
+/// How a company tags.
+#[derive(Debug, Clone, Copy)]
+pub struct Dialect {
+    /// The key that was agreed on, and the ones that people use instead.
+    pub key: &'static str,
+    /// What somebody's template writes instead.
+    pub other: &'static str,
+    /// What it puts before the value.
+    pub prefix: &'static str,
+    /// Percent of resources without any tag.
+    pub untagged: u64,
+}
+
+/// A team, and how its name is misspelt.
+pub type Team = (&'static str, &'static str);
+
+impl Dialect {
+    /// The tags of a resource of `team`; empty: none.
+    #[must_use]
+    pub fn tags(&self, rng: &mut Rng, team: Team, environment: &str) -> String {
+        if rng.chance(self.untagged) {
+            return String::new();
+        }
+        let (key, other) = (self.key, self.other);
+        let (key, value) = match rng.below(12) {
+            0 => (format!(" {key}"), team.0.to_owned()),
+            1 => (key.to_uppercase(), format!(" {} ", team.0)),
+            2 => (key.to_owned(), team.0.to_uppercase()),
+            3 => (other.to_owned(), format!("{}{}", self.prefix, team.0)),
+            4 => (key.to_owned(), team.1.to_owned()),
+            _ => (key.to_owned(), team.0.to_owned()),
+        };
+        format!(r#"{{"environment":"{environment}","{key}":"{value}"}}"#)
+    }
+}

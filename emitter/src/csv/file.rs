@@ -1,0 +1,127 @@
+//! A file that takes another's place all at once.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use proto::hash::Hash128;
+
+use crate::emission::{Published, Sealed};
+use crate::error::EmitterError;
+
+/// New content under a temporary name in the same folder. Dropped before [`Sealed::publish`], it goes away.
+pub struct NewFile {
+    folder: PathBuf,
+    target: PathBuf,
+    temporary: PathBuf,
+    file: File,
+    hasher: blake3::Hasher,
+    bytes: u64,
+    published: bool,
+}
+
+impl NewFile {
+    /// Begins the content of `name` in `folder`, which is made if it is not there.
+    ///
+    /// The temporary name is fixed, so that a crash leaves at most one file behind, which the next attempt takes over;
+    /// a lock on it keeps away from a process that is still writing although it lost its database connection.
+    ///
+    /// # Errors
+    /// When it cannot be made, or somebody is writing it.
+    pub fn create(folder: &Path, name: &str) -> Result<Self, EmitterError> {
+        fs::create_dir_all(folder).map_err(failed("make folder", folder))?;
+        let temporary = folder.join(format!(".{name}.tmp"));
+        let opened = File::options().write(true).create(true).truncate(false).open(&temporary);
+        let file = opened.map_err(failed("create", &temporary))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(EmitterError::Busy(format!(
+                    "another process is writing {}",
+                    temporary.display()
+                )));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed("lock", &temporary)(error)),
+        }
+        file.set_len(0).map_err(failed("empty", &temporary))?;
+        let (folder, target, hasher) =
+            (folder.to_owned(), folder.join(name), blake3::Hasher::new());
+        Ok(Self { folder, target, temporary, file, hasher, bytes: 0, published: false })
+    }
+
+    /// Makes the content durable under its temporary name.
+    ///
+    /// # Errors
+    /// When it cannot be.
+    pub fn seal(self) -> Result<Self, EmitterError> {
+        self.file.sync_all().map_err(failed("write", &self.temporary))?;
+        Ok(self)
+    }
+
+    fn done(&mut self) -> Published {
+        let hash = Hash128::finish(&self.hasher.finalize());
+        Published { target: self.target.display().to_string(), bytes: self.bytes, hash }
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Sealed for NewFile {
+    fn publish(mut self: Box<Self>) -> Result<Published, EmitterError> {
+        let published = self.done();
+        if holds(&self.target, &published).map_err(failed("read", &self.target))? {
+            return Ok(published);
+        }
+        fs::rename(&self.temporary, &self.target).map_err(failed("rename to", &self.target))?;
+        self.published = true;
+        let folder = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        folder.map_err(failed("write folder", &self.folder))?;
+        Ok(published)
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.published
+            && let Err(error) = fs::remove_file(&self.temporary)
+        {
+            // The next attempt takes it over.
+            tracing::debug!(path = %self.temporary.display(), %error, "failed to remove a temporary file");
+        }
+    }
+}
+
+/// Whether the file at `path` has just this content.
+fn holds(path: &Path, content: &Published) -> io::Result<bool> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let meta = file.metadata()?;
+    if !meta.is_file() || meta.len() != content.bytes {
+        return Ok(false);
+    }
+    let (mut hasher, mut buffer) = (blake3::Hasher::new(), vec![0; 64 * 1024]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Hash128::finish(&hasher.finalize()) == content.hash),
+            read => hasher.update(&buffer[..read]),
+        };
+    }
+}
+
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> EmitterError {
+    let path = path.display().to_string();
+    move |error| EmitterError::File { what, path, error }
+}

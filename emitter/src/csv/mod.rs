@@ -1,0 +1,58 @@
+//! CSV: one file per date, `{dir}/{tenant}_{source}_{date}.csv`, replaced as a whole.
+
+mod file;
+mod layout;
+
+use std::path::{Path, PathBuf};
+
+use proto::config::{Aggregation, EmitterConfig};
+
+use crate::emission::{Draft, Emitter, Place, Sealed, VisibleRow};
+use crate::error::EmitterError;
+use file::NewFile;
+use layout::Layout;
+
+/// The CSV emitter.
+pub struct Csv {
+    dir: PathBuf,
+}
+
+impl Csv {
+    /// As configured; a relative `dir` starts at `folder`.
+    ///
+    /// # Errors
+    /// When `dir` is missing, or something is asked for that CSV files do not do.
+    pub fn new(settings: &EmitterConfig, folder: &str) -> Result<Self, EmitterError> {
+        let id = &settings.id;
+        let refused = |what: &str| Err(EmitterError::Settings(format!("emitter {id}: {what}")));
+        let Some(dir) = &settings.dir else {
+            return refused("csv needs `dir`, the folder of its files");
+        };
+        if settings.aggregation != Aggregation::None || !settings.group_by.is_empty() {
+            return refused(
+                "csv writes every row and cannot add up: remove `aggregation` and `group_by`",
+            );
+        }
+        if !settings.columns.is_empty() || settings.version.is_some() {
+            return refused("csv has one fixed layout: remove `columns` and `version`");
+        }
+        Ok(Self { dir: Path::new(folder).join(dir) })
+    }
+}
+
+impl Emitter for Csv {
+    fn open(&self, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
+        let name = format!("{}_{}_{}.csv", place.tenant, place.source, place.date);
+        let layout = Layout::new(NewFile::create(&self.dir, &name)?, place)?;
+        Ok(Box::new(layout))
+    }
+}
+
+impl Draft for Layout<NewFile> {
+    fn write(&mut self, row: &VisibleRow) -> Result<(), EmitterError> {
+        self.row(row)
+    }
+    fn seal(self: Box<Self>) -> Result<Box<dyn Sealed>, EmitterError> {
+        Ok(Box::new(self.finish()?.seal()?))
+    }
+}

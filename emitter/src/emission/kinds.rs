@@ -1,0 +1,24 @@
+//! Which implementation a configured emitter has.
+
+use proto::config::EmitterConfig;
+
+use super::Emitter;
+use crate::csv::Csv;
+use crate::error::EmitterError;
+
+/// The emitter that `settings` ask for; relative folders start at `folder`.
+///
+/// # Errors
+/// When the kind is not built yet, or cannot do what is asked of it.
+pub fn open(settings: &EmitterConfig, folder: &str) -> Result<Box<dyn Emitter>, EmitterError> {
+    match settings.kind.as_str() {
+        "csv" => Ok(Box::new(Csv::new(settings, folder)?)),
+        kind => {
+            let text = format!(
+                "emitter {}: kind {kind} is not built yet; use csv, or remove the emitter",
+                settings.id
+            );
+            Err(EmitterError::Settings(text))
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The port of emitters: what a kind of output has to be able to do.
+
+use std::sync::Arc;
+
+use proto::hash::Hash128;
+use proto::ids::{SourceId, TenantId};
+use proto::line::LineId;
+use proto::money::Amount;
+use proto::time::{UnitDate, UtcSeconds};
+
+use super::texts::{LineText, RowText};
+use crate::error::EmitterError;
+
+/// Where visible dates go. One implementation per kind.
+pub trait Emitter: Send + Sync {
+    /// Begins the new content of a date. Nothing of it is seen outside before [`Sealed::publish`].
+    ///
+    /// # Errors
+    /// When there is no place for it.
+    fn open(&self, place: &Place) -> Result<Box<dyn Draft>, EmitterError>;
+}
+
+/// Content under way, on a thread where it may block. Dropped, it leaves nothing behind.
+pub trait Draft: Send {
+    /// Appends a row; rows come by charge start, line, tier, part, identity.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn write(&mut self, row: &VisibleRow) -> Result<(), EmitterError>;
+    /// Makes what was written complete and durable, still out of sight.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn seal(self: Box<Self>) -> Result<Box<dyn Sealed>, EmitterError>;
+}
+
+/// Complete content. Dropped, it leaves nothing behind.
+pub trait Sealed: Send {
+    /// Puts it in place of the date's earlier content, all at once. Equal content is left as it lies.
+    ///
+    /// # Errors
+    /// When it cannot be put there; the earlier content stays.
+    fn publish(self: Box<Self>) -> Result<Published, EmitterError>;
+}
+
+/// A date of a source, as outputs call it.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which source.
+    pub source: SourceId,
+    /// Which day.
+    pub date: UnitDate,
+    /// The source's kind; `None` when the source is no longer configured.
+    pub ecosystem: Option<String>,
+}
+
+/// What lies outside now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// For people: a path or URL.
+    pub target: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// Hash of the bytes.
+    pub hash: Hash128,
+}
+
+/// A visible row with its line; measures are resolved.
+#[derive(Debug, Clone)]
+pub struct VisibleRow {
+    /// Start of the charge period, inclusive.
+    pub charge_start: UtcSeconds,
+    /// End of the charge period, exclusive.
+    pub charge_end: UtcSeconds,
+    /// The line that it is a part of.
+    pub line: LineId,
+    /// Its part of the measure that the source's `cost` names.
+    pub amount: Amount,
+    /// Its parts of the four measures, in the order of [`proto::line::Measure::ALL`].
+    pub measures: [Amount; 4],
+    /// Its part of the pricing and consumed quantity.
+    pub quantities: [Option<Amount>; 2],
+    /// Texts of the line.
+    pub of: Arc<LineText>,
+    /// Texts of the row.
+    pub why: Arc<RowText>,
+}
+
+impl VisibleRow {
+    /// Quantity and unit: the pricing quantity, else the consumed one, else none.
+    #[must_use]
+    pub fn quantity(&self) -> Option<(Amount, &str)> {
+        let [pricing, consumed] = self.quantities;
+        let pricing = pricing.map(|quantity| (quantity, &self.of.pricing_unit));
+        let (quantity, unit) =
+            pricing.or_else(|| consumed.map(|quantity| (quantity, &self.of.consumed_unit)))?;
+        Some((quantity, unit.as_deref().unwrap_or_default()))
+    }
+}

@@ -1,0 +1,133 @@
+//! One transaction: store, verify as stored, make visible as the last statement.
+
+use std::collections::BTreeMap;
+
+use deadpool_postgres::tokio_postgres::types::Type;
+use deadpool_postgres::tokio_postgres::{Client, Row, Transaction};
+use proto::hash::Hash128;
+use proto::report::Committed;
+use proto::task::CommitUnit;
+use proto::time::UnitDate;
+use runtime::store::Store;
+use runtime::worker::TaskContext;
+
+use super::dimension::DimensionKind;
+use super::feed::Feed;
+use super::keeper::LedgerKeeper;
+use super::plan::{self, State, Step, Work};
+use super::{flip, lines, rows, totals, verify};
+use crate::error::EmitterError;
+use crate::sql;
+use crate::ticking::ticking;
+use crate::wire::PgDate;
+
+/// Commits some units of different dates together: all of them, or none and the reason.
+///
+/// # Errors
+/// When one of them cannot be stored, or Postgres or NATS fails: nothing is visible then.
+pub async fn commit(
+    store: &Store,
+    keeper: &LedgerKeeper,
+    context: &TaskContext,
+    units: &[&CommitUnit],
+) -> Result<Vec<Committed>, EmitterError> {
+    let mut client = store.client().await?;
+    let states = states(&client, context, units).await?;
+    let (mut done, mut works) = (Vec::new(), Vec::new());
+    for unit in units {
+        let committed =
+            |visible| Committed { date: unit.date, generation: unit.generation, visible };
+        match plan::step(unit, &states) {
+            Step::AlreadyVisible => done.push(committed(true)),
+            Step::Superseded => done.push(committed(false)),
+            Step::Store(work) => works.push(work),
+        }
+    }
+    if works.is_empty() {
+        return Ok(done);
+    }
+    for work in &works {
+        totals::conserves(work.unit).map_err(|what| {
+            EmitterError::Integrity(format!(
+                "{}: rows do not add up to lines: {what}",
+                work.unit.date
+            ))
+        })?;
+    }
+    let dates: Vec<PgDate> = works.iter().map(|work| PgDate(work.unit.date)).collect();
+    let ensured = client.execute_typed(sql::ENSURE_MONTHS, &[(&dates, Type::DATE_ARRAY)]).await;
+    ensured.map_err(EmitterError::sql("make month partitions"))?;
+
+    let transaction = client.transaction().await.map_err(EmitterError::sql("begin a commit"))?;
+    transaction
+        .batch_execute(sql::COMMIT_BOUNDS)
+        .await
+        .map_err(EmitterError::sql("begin a commit"))?;
+    fill(keeper, context, &transaction, &works).await?;
+    if !flip::flip(context, &transaction, &works).await? {
+        transaction.rollback().await.map_err(EmitterError::sql("roll a commit back"))?;
+        let text = "a newer generation was wanted, or became visible, while this one was stored";
+        return Err(EmitterError::Busy(text.into()));
+    }
+    ticking(&context.progress, transaction.commit()).await.map_err(EmitterError::sql("commit"))?;
+    done.extend(works.iter().map(|work| Committed {
+        date: work.unit.date,
+        generation: work.unit.generation,
+        visible: true,
+    }));
+    Ok(done)
+}
+
+async fn states(
+    client: &Client,
+    context: &TaskContext,
+    units: &[&CommitUnit],
+) -> Result<BTreeMap<UnitDate, State>, EmitterError> {
+    let (tenant, source) = (context.tenant().as_str(), context.source().as_str());
+    let dates: Vec<PgDate> = units.iter().map(|unit| PgDate(unit.date)).collect();
+    let key =
+        [(&tenant as _, Type::TEXT), (&source as _, Type::TEXT), (&dates as _, Type::DATE_ARRAY)];
+    let rows = client
+        .query_typed(sql::STATES, &key)
+        .await
+        .map_err(EmitterError::sql("read what is wanted"))?;
+    let pair = |row: &Row, at: usize| -> Option<(i64, Hash128)> {
+        let generation: Option<i64> = row.get(at);
+        let hash: Option<&[u8]> = row.get(at + 1);
+        Some((generation?, Hash128(hash?.try_into().ok()?)))
+    };
+    let state = |row: &Row| {
+        let PgDate(date) = row.get(0);
+        (
+            date,
+            State {
+                wanted: row.get(1),
+                visible: row.get(2),
+                lines: pair(row, 3),
+                resolutions: pair(row, 5),
+            },
+        )
+    };
+    Ok(rows.iter().map(state).collect())
+}
+
+/// Everything but the flip; what is stored is read again and compared.
+async fn fill(
+    keeper: &LedgerKeeper,
+    context: &TaskContext,
+    transaction: &Transaction<'_>,
+    works: &[Work<'_>],
+) -> Result<(), EmitterError> {
+    let mut billing = Feed::new(keeper, DimensionKind::Billing, context.tenant());
+    lines::store(context, transaction, works, &mut billing).await?;
+    billing.settle().await?;
+    let mut chargeback = Feed::new(keeper, DimensionKind::Chargeback, context.tenant());
+    rows::store(context, transaction, works, &mut chargeback).await?;
+    chargeback.settle().await?;
+    let verified = ticking(&context.progress, verify::verify(context, transaction, works)).await;
+    if let Err(EmitterError::Integrity(_)) = &verified {
+        // A keeper that outlived a restored database believes in dimensions that are not there.
+        keeper.forget().await?;
+    }
+    verified
+}

@@ -1,0 +1,45 @@
+//! The emitter: its ledger writes lines and rows into Postgres, its other emitters carry visible dates to the outside.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`ledger`] | commit: store, verify, make visible under the fence; restore from the archive |
+//! | [`emission`] | what all emitters share: the lock, the rows in order, the second look before publishing |
+//! | [`csv`] | one file per date |
+//! | [`sql`] | every statement |
+//! | [`wire`] | exact values in Postgres' binary forms |
+//!
+//! A new kind of emitter is a folder with an [`emission::Emitter`], and a line in `emission/kinds.rs`.
+
+mod csv;
+mod emission;
+mod error;
+mod ledger;
+mod sql;
+mod ticking;
+mod wire;
+mod worker;
+
+use proto::subject::Queue;
+use runtime::process::{Process, ProcessError};
+use runtime::store::Store;
+use runtime::worker::{Serve, serve};
+
+use ledger::LedgerKeeper;
+use worker::EmitterWorker;
+
+/// Connections of the keeper: one for dimensions, one for deletions.
+const KEEPER_CONNECTIONS: usize = 2;
+
+/// The whole life of an emitter process.
+///
+/// # Errors
+/// When its settings are wrong.
+pub async fn live(process: Process) -> Result<(), ProcessError> {
+    let settings = &process.settings;
+    let store = Store::open(&settings.database_url, process.role, settings.pool_max)?;
+    let keeper =
+        LedgerKeeper::start(Store::open(&settings.database_url, process.role, KEEPER_CONNECTIONS)?);
+    let worker = EmitterWorker { store, keeper };
+    let serve_queue = |queue| Serve { queue, slots: settings.slots };
+    serve(&process, worker, &[Queue::Commit, Queue::Emit, Queue::Restore].map(serve_queue)).await
+}

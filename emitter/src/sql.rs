@@ -1,0 +1,187 @@
+//! Every SQL statement of the emitter. The tables are those of `coordinator/migrations/V2__ledger.sql`, and of
+//! `pipeline_state` (V1) the columns `visible_*`, which nobody else writes.
+
+/// Bounds of a ledger transaction: it waits for a lock this long, and no plan is compiled.
+pub const COMMIT_BOUNDS: &str =
+    "set local lock_timeout = '10s'; set local statement_timeout = '30min'; set local jit = off";
+/// Bounds of an emission: sorts may use some memory before they use the disk.
+pub const EMIT_BOUNDS: &str = "set local lock_timeout = '10s'; set local statement_timeout = '30min'; set local jit = off; set local work_mem = '64MB'";
+
+/// Makes the partitions of some dates. `$1` dates.
+pub const ENSURE_MONTHS: &str = "select ensure_month_partition(day) from unnest($1::date[]) as day";
+
+/// What is wanted and visible of some dates. `$1` tenant, `$2` source, `$3` dates.
+pub const STATES: &str = "
+select s.date, s.wanted_generation, s.visible_generation, s.visible_lines_generation, s.visible_lines_hash,
+    c.resolution_generation, c.resolution_hash
+from pipeline_state s
+left join commits c on c.tenant = s.tenant and c.source = s.source and c.date = s.date
+    and c.generation = s.visible_generation
+where s.tenant = $1 and s.source = $2 and s.date = any($3)";
+
+/// Stores dimensions that are not there. `$1` tenant, `$2` ids, `$3` hashes, then one array per text column.
+pub const PUT_BILLING_DIMENSIONS: &str = "
+insert into billing_dimensions (tenant, id, hash, source, currency, billing_period, invoice_id, resource_id,
+    product_category, product_type, provider, billing_account_id, sub_account_id, service, charge_category,
+    charge_class, pricing_unit, consumed_unit)
+select $1, u.*
+from unnest($2::int8[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
+    $18::text[]) as u
+on conflict do nothing";
+/// The same for rows.
+pub const PUT_CHARGEBACK_DIMENSIONS: &str = "
+insert into chargeback_dimensions (tenant, id, hash, source, currency, billing_period, booking_period, rule, tier,
+    part, identity_id, owner_id, cost_type, allocation_method, allocation_detail, entry)
+select $1, u.id, u.hash, u.source, u.currency, u.billing_period, u.booking_period, u.rule, u.tier::int4, u.part::int4,
+    u.identity_id, u.owner_id, u.cost_type, u.allocation_method, u.allocation_detail, u.entry
+from unnest($2::int8[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[])
+    as u (id, hash, source, currency, billing_period, booking_period, rule, tier, part, identity_id, owner_id,
+        cost_type, allocation_method, allocation_detail, entry)
+on conflict do nothing";
+/// Ids whose stored hash differs from the one to be stored. `$1` tenant, `$2` ids, `$3` hashes.
+pub const COLLIDING_BILLING_DIMENSIONS: &str = "
+select d.id from unnest($2::int8[], $3::bytea[]) as u (id, hash)
+join billing_dimensions d on d.tenant = $1 and d.id = u.id
+where d.hash <> u.hash limit 1";
+/// The same for rows.
+pub const COLLIDING_CHARGEBACK_DIMENSIONS: &str = "
+select d.id from unnest($2::int8[], $3::bytea[]) as u (id, hash)
+join chargeback_dimensions d on d.tenant = $1 and d.id = u.id
+where d.hash <> u.hash limit 1";
+
+/// Lines in.
+pub const COPY_BILLING: &str = "
+copy billing (generation, dimension, charge_start, charge_end, date, tenant, line, amount,
+    billed, effective, contracted, list, pricing_quantity, consumed_quantity) from stdin (format binary)";
+/// Rows in.
+pub const COPY_FACTS: &str = "
+copy chargeback_facts (generation, dimension, date, tenant, line, share_num, share_den, amount,
+    billed, effective, contracted, list, pricing_quantity, consumed_quantity) from stdin (format binary)";
+/// Messages in.
+pub const COPY_ARCHIVE: &str = "copy line_archive (tenant, source, date, kind, generation, batch, payload) from stdin (format binary)";
+
+/// Currency and period of each line of a unit. `$1` tenant, `$2` date, `$3` generation of the lines.
+pub const LINE_PERIODS: &str = "
+select b.line, d.currency, d.billing_period
+from billing b
+join billing_dimensions d on d.tenant = b.tenant and d.id = b.dimension
+where b.tenant = $1 and b.date = $2 and b.generation = $3";
+
+// Summed per dimension first, so that the join is small whatever the planner believes. A measure is stored as null
+// where it equals the amount, so what is summed is its difference.
+/// Counts and sums of a unit's lines as stored. `$1` tenant, `$2` source, `$3` date, `$4` generation.
+pub const SUM_BILLING: &str = "
+with stored as materialized (
+    select dimension, count(*) as items, sum(amount) as amount, sum(billed - amount) as billed,
+        sum(effective - amount) as effective, sum(contracted - amount) as contracted, sum(list - amount) as list
+    from billing where tenant = $1 and date = $3 and generation = $4 group by dimension)
+select d.currency, d.billing_period, sum(s.items)::int8, sum(s.amount)::text,
+    (sum(s.amount) + coalesce(sum(s.billed), 0))::text, (sum(s.amount) + coalesce(sum(s.effective), 0))::text,
+    (sum(s.amount) + coalesce(sum(s.contracted), 0))::text, (sum(s.amount) + coalesce(sum(s.list), 0))::text
+from stored s
+join billing_dimensions d on d.tenant = $1 and d.id = s.dimension and d.source = $2
+group by d.currency, d.billing_period";
+/// The same for its rows.
+pub const SUM_FACTS: &str = "
+with stored as materialized (
+    select dimension, count(*) as items, sum(amount) as amount, sum(billed - amount) as billed,
+        sum(effective - amount) as effective, sum(contracted - amount) as contracted, sum(list - amount) as list
+    from chargeback_facts where tenant = $1 and date = $3 and generation = $4 group by dimension)
+select d.currency, d.billing_period, sum(s.items)::int8, sum(s.amount)::text,
+    (sum(s.amount) + coalesce(sum(s.billed), 0))::text, (sum(s.amount) + coalesce(sum(s.effective), 0))::text,
+    (sum(s.amount) + coalesce(sum(s.contracted), 0))::text, (sum(s.amount) + coalesce(sum(s.list), 0))::text
+from stored s
+join chargeback_dimensions d on d.tenant = $1 and d.id = s.dimension and d.source = $2
+group by d.currency, d.billing_period";
+
+/// Remembers what became visible. `$1` tenant, `$2` source, then one array per column.
+pub const PUT_COMMITS: &str = "
+insert into commits (tenant, source, date, generation, lines_generation, lines_hash, lines, resolution_generation,
+    resolution_hash, rows_hash, rows, rules, config)
+select $1, $2, u.* from unnest($3::date[], $4::int8[], $5::int8[], $6::bytea[], $7::int8[], $8::int8[], $9::bytea[],
+    $10::bytea[], $11::int8[], $12::bytea[], $13::bytea[]) as u";
+/// Gives free what is older than the generation that was visible until now. `$1` tenant, `$2` source, `$3` dates,
+/// `$4` those generations.
+pub const SUPERSEDE_COMMITS: &str = "
+update commits c set superseded_at = now()
+from unnest($3::date[], $4::int8[]) as u (date, generation)
+where c.tenant = $1 and c.source = $2 and c.date = u.date and c.generation < u.generation and c.superseded_at is null";
+/// Locks units in key order, as the coordinator does. `$1` tenant, `$2` source, `$3` dates.
+pub const LOCK_UNITS: &str = "
+select date from pipeline_state where tenant = $1 and source = $2 and date = any($3) order by date for no key update";
+/// Makes generations visible under the fence. `$1` tenant, `$2` source, then one array per column.
+pub const MAKE_VISIBLE: &str = "
+update pipeline_state s
+set visible_generation = u.generation, visible_lines_generation = u.lines_generation,
+    visible_lines_hash = u.lines_hash, visible_rows = u.rows, visible_rules = u.rules, visible_config = u.config,
+    visible_at = now()
+from unnest($3::date[], $4::int8[], $5::int8[], $6::bytea[], $7::int8[], $8::bytea[], $9::bytea[])
+    as u (date, generation, lines_generation, lines_hash, rows, rules, config)
+where s.tenant = $1 and s.source = $2 and s.date = u.date
+    and s.wanted_generation = u.generation and s.visible_generation < u.generation";
+
+/// One generation whose facts may go; nobody else gets it until this transaction ends.
+pub const NEXT_TO_PURGE: &str = "
+select tenant, source, date, generation, lines_generation, resolution_generation
+from commits where superseded_at is not null and purged_at is null
+order by superseded_at limit 1 for update skip locked";
+/// `$1` tenant, `$2` date, `$3` generation.
+pub const PURGE_FACTS: &str =
+    "delete from chargeback_facts where tenant = $1 and date = $2 and generation = $3";
+/// Unless another generation that is kept was made from these lines. `$1` tenant, `$2` date, `$3` generation of the
+/// lines, `$4` source, `$5` the generation that goes.
+pub const PURGE_BILLING: &str = "
+delete from billing where tenant = $1 and date = $2 and generation = $3
+    and not exists (select from commits where tenant = $1 and source = $4 and date = $2 and lines_generation = $3
+        and generation <> $5 and purged_at is null)";
+/// The same for the archive; `$6` generation of the resolutions.
+pub const PURGE_ARCHIVE: &str = "
+delete from line_archive a where a.tenant = $1 and a.source = $4 and a.date = $2
+    and ((a.kind = 'line' and a.generation = $3
+            and not exists (select from commits where tenant = $1 and source = $4 and date = $2
+                and lines_generation = $3 and generation <> $5 and purged_at is null))
+        or (a.kind = 'resolution' and a.generation = $6
+            and not exists (select from commits where tenant = $1 and source = $4 and date = $2
+                and resolution_generation = $6 and generation <> $5 and purged_at is null)))";
+/// `$1` tenant, `$2` source, `$3` date, `$4` generation.
+pub const PURGED: &str = "update commits set purged_at = now() where tenant = $1 and source = $2 and date = $3 and generation = $4";
+
+/// The archived messages that a visible generation was made from. `$1` tenant, `$2` source, `$3` date.
+pub const ARCHIVED: &str = "
+select a.payload
+from pipeline_state s
+join commits c on c.tenant = s.tenant and c.source = s.source and c.date = s.date and c.generation = s.visible_generation
+join line_archive a on a.tenant = s.tenant and a.source = s.source and a.date = s.date
+    and ((a.kind = 'line' and a.generation = c.lines_generation)
+        or (a.kind = 'resolution' and a.generation = c.resolution_generation))
+where s.tenant = $1 and s.source = $2 and s.date = $3
+order by a.kind, a.batch";
+
+/// One emitter at a time on one unit; given back when the transaction ends. `$1` key.
+pub const TRY_LOCK: &str = "select pg_try_advisory_xact_lock($1)";
+/// What is visible of a unit. `$1` tenant, `$2` source, `$3` date.
+pub const VISIBLE: &str = "
+select visible_generation, visible_lines_generation, visible_rows
+from pipeline_state where tenant = $1 and source = $2 and date = $3";
+// A full join is hashed or merged, never a loop, and shows a row without its line instead of losing it.
+/// Rows of a unit with their lines, by charge start and line. `$1` tenant, `$2` date, `$3` generation of the rows,
+/// `$4` of the lines.
+pub const VISIBLE_ROWS: &str = "
+select b.charge_start, b.charge_end, b.dimension, coalesce(b.line, f.line) as line, f.dimension, f.amount,
+    f.billed, f.effective, f.contracted, f.list, f.pricing_quantity, f.consumed_quantity
+from (select * from chargeback_facts where tenant = $1 and date = $2 and generation = $3) f
+full join (select line, dimension, charge_start, charge_end from billing
+    where tenant = $1 and date = $2 and generation = $4) b on b.line = f.line
+order by b.charge_start, 4";
+/// Dimensions of lines. `$1` tenant, `$2` ids.
+pub const GET_BILLING_DIMENSIONS: &str = "
+select id, currency, billing_period, invoice_id, resource_id, product_category, product_type, provider,
+    billing_account_id, sub_account_id, service, charge_category, charge_class, pricing_unit, consumed_unit
+from billing_dimensions where tenant = $1 and id = any($2)";
+/// Dimensions of rows. `$1` tenant, `$2` ids.
+pub const GET_CHARGEBACK_DIMENSIONS: &str = "
+select id, tier, part, identity_id, owner_id, rule, cost_type, allocation_method, allocation_detail, booking_period,
+    entry
+from chargeback_dimensions where tenant = $1 and id = any($2)";

@@ -1,0 +1,109 @@
+//! `COPY … FROM STDIN (FORMAT binary)`: tuples built in memory, sent in pieces of about 128 KiB.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use deadpool_postgres::tokio_postgres::{CopyInSink, Error};
+use futures_util::SinkExt;
+use proto::money::{Amount, Share};
+use proto::time::{UnitDate, UtcSeconds};
+
+use super::numeric::{put_amount, put_share};
+use super::value::{POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_SECONDS};
+
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+const PIECE: usize = 128 * 1024;
+const NULL: [u8; 4] = (-1_i32).to_be_bytes();
+
+/// Tuples in binary COPY form, without header and trailer.
+#[derive(Debug, Default)]
+pub struct Tuples(Vec<u8>);
+
+impl Tuples {
+    /// Starts a tuple of so many columns, which must follow.
+    pub fn start(&mut self, columns: i16) {
+        self.0.extend_from_slice(&columns.to_be_bytes());
+    }
+    fn field(&mut self, value: &[u8]) {
+        // A value came in one message of less than 2^20 bytes.
+        self.0.extend_from_slice(&(value.len() as i32).to_be_bytes());
+        self.0.extend_from_slice(value);
+    }
+    /// An `int4`.
+    pub fn int4(&mut self, value: i32) {
+        self.field(&value.to_be_bytes());
+    }
+    /// An `int8`.
+    pub fn int8(&mut self, value: i64) {
+        self.field(&value.to_be_bytes());
+    }
+    /// A `text`.
+    pub fn text(&mut self, value: &str) {
+        self.field(value.as_bytes());
+    }
+    /// A `bytea`.
+    pub fn bytes(&mut self, value: &[u8]) {
+        self.field(value);
+    }
+    /// A `date`.
+    pub fn date(&mut self, value: UnitDate) {
+        self.int4((value.epoch_days() - POSTGRES_EPOCH_DAYS) as i32);
+    }
+    /// A `timestamptz`.
+    pub fn seconds(&mut self, value: UtcSeconds) {
+        self.int8((value.0 - POSTGRES_EPOCH_SECONDS).saturating_mul(1_000_000));
+    }
+    /// A `numeric`.
+    pub fn amount(&mut self, value: Amount) {
+        put_amount(&mut self.0, value);
+    }
+    /// A `numeric`, or null.
+    pub fn amount_or_null(&mut self, value: Option<Amount>) {
+        match value {
+            Some(value) => self.amount(value),
+            None => self.0.extend_from_slice(&NULL),
+        }
+    }
+    /// Two `numeric`: numerator and denominator.
+    pub fn share(&mut self, value: &Share) {
+        put_share(&mut self.0, value);
+    }
+}
+
+/// One COPY under way. Dropped without [`CopyIn::finish`], Postgres discards it.
+pub struct CopyIn {
+    sink: Pin<Box<CopyInSink<Bytes>>>,
+    /// Append tuples here, then call [`CopyIn::send`].
+    pub tuples: Tuples,
+}
+
+impl CopyIn {
+    /// Over a sink that Postgres has opened.
+    #[must_use]
+    pub fn new(sink: CopyInSink<Bytes>) -> Self {
+        Self { sink: Box::pin(sink), tuples: Tuples(HEADER.to_vec()) }
+    }
+
+    /// Sends what was appended once it is a piece; more may follow.
+    ///
+    /// # Errors
+    /// When the connection fails or Postgres refuses what was sent before.
+    pub async fn send(&mut self) -> Result<(), Error> {
+        if self.tuples.0.len() < PIECE {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.tuples.0, Vec::with_capacity(PIECE + PIECE / 4));
+        self.sink.send(Bytes::from(piece)).await
+    }
+
+    /// Sends the rest and ends the COPY; returns how many rows Postgres took.
+    ///
+    /// # Errors
+    /// When the connection fails or Postgres refuses a tuple.
+    pub async fn finish(mut self) -> Result<u64, Error> {
+        self.tuples.0.extend_from_slice(&TRAILER);
+        self.sink.send(Bytes::from(std::mem::take(&mut self.tuples.0))).await?;
+        self.sink.as_mut().finish().await
+    }
+}

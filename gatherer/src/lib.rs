@@ -1,0 +1,27 @@
+//! The gatherer: speaks to the outside. Reads bills and publishes their lines; resolves who could have caused them.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`ports`] | what a kind of source must be able to do |
+//! | [`sources`] | the kinds: `focus`, `synthetic` |
+//! | [`gather`], [`cut`] | one gather: collect all, publish what changed, say so |
+//! | [`resolve`] | resolutions of units |
+//! | [`spool`], [`quarantine`] | temporary storage that bounds memory |
+//! | [`identity`], [`window`] | what makes a line that line; which dates are asked for (pure) |
+//! | [`keeper`], [`worker`] | tasks, and whose turn it is |
+
+pub mod cut;
+pub mod error;
+pub mod gather;
+pub mod identity;
+pub mod keeper;
+pub mod ports;
+pub mod quarantine;
+pub mod resolve;
+pub mod sources;
+pub mod spool;
+pub mod window;
+mod worker;
+
+pub use error::GatherError;
+pub use worker::live;

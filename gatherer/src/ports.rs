@@ -1,0 +1,171 @@
+//! What a kind of source must be able to do.
+//!
+//! | trait | who |
+//! |---|---|
+//! | [`EcosystemPlugin`] | a kind of source with its settings: `focus`, `synthetic` |
+//! | [`CostInput`] | reads the bill, all of it, before anything is published |
+//! | [`Harvest`] | what one gather found: hands out its lines date by date, in canonical order |
+//! | [`IdentityResolver`] | says who could have caused the costs of a date |
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::BoxFuture;
+use proto::config::TenantConfig;
+use proto::hash::Hash128;
+use proto::ids::{SourceId, TenantId};
+use proto::line::BillingLineItem;
+use proto::manifest::Totals;
+use proto::report::{QuarantinedRecord, Warning};
+use proto::resolution::IdentityResolution;
+use proto::task::Gather;
+use proto::time::UnitDate;
+use runtime::worker::Progress;
+
+use crate::error::GatherError;
+
+/// A kind of source with its settings.
+pub trait EcosystemPlugin: Send + Sync {
+    /// Where its bill comes from.
+    fn cost_input(&self) -> &dyn CostInput;
+    /// Who says who caused its costs; `None`: its lines say so themselves.
+    fn identity_resolver(&self) -> Option<&dyn IdentityResolver>;
+}
+
+/// Reads a bill.
+pub trait CostInput: Send + Sync {
+    /// Reads all of it, or all that changed since `request`'s cursor. Publishes nothing.
+    ///
+    /// # Errors
+    /// When any part of it cannot be read: then nothing of it counts.
+    fn collect(
+        &self,
+        request: GatherRequest,
+    ) -> BoxFuture<'_, Result<Box<dyn Harvest>, GatherError>>;
+}
+
+/// What a gather is asked.
+#[derive(Clone)]
+pub struct GatherRequest {
+    /// Whose bill.
+    pub tenant: TenantId,
+    /// Of which source.
+    pub source: SourceId,
+    /// The tenant's configuration that the task names.
+    pub config: Arc<TenantConfig>,
+    /// The task.
+    pub task: Arc<Gather>,
+    /// Ticked while work advances, and asked whether to go on.
+    pub watch: Watch,
+}
+
+/// Takes a line; an error ends the reading.
+pub type TakeLine<'a> = &'a mut dyn FnMut(&BillingLineItem) -> Result<(), GatherError>;
+
+/// What one gather found. Used on a thread that may block.
+pub trait Harvest: Send {
+    /// What there is.
+    fn summary(&self) -> &Summary;
+    /// Hands out the lines of a date of [`Summary::read`], in canonical order, as often as asked.
+    ///
+    /// # Errors
+    /// When they cannot be read back; what `take` answers otherwise.
+    fn lines(&mut self, date: UnitDate, take: TakeLine<'_>) -> Result<(), GatherError>;
+    /// Hands out the records that could not be understood, once.
+    ///
+    /// # Errors
+    /// When they cannot be read back; what `take` answers otherwise.
+    fn quarantined(
+        &mut self,
+        take: &mut dyn FnMut(QuarantinedRecord) -> Result<(), GatherError>,
+    ) -> Result<(), GatherError>;
+    /// What the next gather gets, given the hash of every date of this one.
+    fn cursor(&self, dates: &BTreeMap<UnitDate, Hash128>) -> Option<Vec<u8>>;
+}
+
+/// What one gather found, in numbers.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Dates with lines that were read, with what was counted while reading.
+    pub read: BTreeMap<UnitDate, Received>,
+    /// Dates that have not changed since the last gather, with the hash that they had then.
+    pub unchanged: BTreeMap<UnitDate, Hash128>,
+    /// Files that were read whole.
+    pub files_read: Vec<String>,
+    /// All files.
+    pub files: Vec<String>,
+    /// Records read, lines and quarantined ones, of files that were read whole.
+    pub records: u64,
+    /// Quarantined records among them.
+    pub quarantined: u64,
+    /// What a person should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// What was counted when the records of a date were read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Number of lines.
+    pub lines: u64,
+    /// Their money.
+    pub totals: Totals,
+}
+
+/// Says who could have caused the costs of a date.
+pub trait IdentityResolver: Send + Sync {
+    /// Hands the resolutions of a date to `take`, always in the same order. Called on a thread that may block.
+    ///
+    /// # Errors
+    /// When the facts cannot be had; what `take` answers otherwise.
+    fn resolve(
+        &self,
+        date: UnitDate,
+        take: &mut dyn FnMut(IdentityResolution) -> Result<(), GatherError>,
+    ) -> Result<(), GatherError>;
+}
+
+/// Connects work on a blocking thread with the task that asked for it.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    progress: Progress,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Watch {
+    /// A watch that ticks `progress`.
+    #[must_use]
+    pub fn new(progress: Progress) -> Self {
+        Self { progress, stopped: Arc::default() }
+    }
+    /// Work has advanced: a batch, a few thousand records.
+    ///
+    /// # Errors
+    /// When it is to stop.
+    pub fn tick(&self) -> Result<(), GatherError> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(GatherError::Stopped);
+        }
+        self.progress.tick();
+        Ok(())
+    }
+    /// Tells the work to stop at its next tick.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+    /// Stops the work when dropped: whoever waits for it holds this.
+    #[must_use]
+    pub fn guard(&self) -> StopOnDrop {
+        StopOnDrop(self.clone())
+    }
+}
+
+/// See [`Watch::guard`].
+#[derive(Debug)]
+pub struct StopOnDrop(Watch);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}

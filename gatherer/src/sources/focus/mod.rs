@@ -1,0 +1,73 @@
+//! Source `focus`: FOCUS Cost and Usage files, 1.0 to 1.3, CSV plain or compressed with gzip or zstd.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`files`] | which files there are, and whether they are what they were |
+//! | [`plan`] | what of them must be read (pure) |
+//! | [`open`], [`records`] | bytes to records |
+//! | [`columns`], [`header`] | what stands where (pure) |
+//! | [`dates`], [`map`], [`cells`], [`refusal`] | records to lines, or to what is kept of them (pure) |
+//! | [`codec`] | lines as bytes whose order is the canonical order (pure) |
+//! | [`read`], [`collect`] | one gather |
+//!
+//! What a cell means: empty, blank or `NULL` is no value. Enumerations get FOCUS' letter case; every other text stays
+//! as it stands. Columns that FOCUS does not know are kept by the name the file gives them. A measure that is missing
+//! equals the amount; an unreadable one refuses the record. An unreadable quantity stays as text, with a warning.
+//! Times that say more than whole seconds, and billing periods that do not start a month, are also kept as text.
+
+pub mod cells;
+pub mod codec;
+pub mod collect;
+pub mod columns;
+pub mod dates;
+pub mod error;
+pub mod files;
+pub mod header;
+pub mod map;
+pub mod open;
+pub mod plan;
+pub mod read;
+pub mod records;
+pub mod refusal;
+
+#[cfg(test)]
+mod tests;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use proto::config::FocusSettings;
+
+pub use error::FocusError;
+
+use crate::error::GatherError;
+use crate::ports::{CostInput, EcosystemPlugin, GatherRequest, Harvest, IdentityResolver};
+
+/// A `focus` source.
+pub struct Focus(pub FocusSettings);
+
+impl EcosystemPlugin for Focus {
+    fn cost_input(&self) -> &dyn CostInput {
+        self
+    }
+    fn identity_resolver(&self) -> Option<&dyn IdentityResolver> {
+        None
+    }
+}
+
+impl CostInput for Focus {
+    fn collect(
+        &self,
+        request: GatherRequest,
+    ) -> BoxFuture<'_, Result<Box<dyn Harvest>, GatherError>> {
+        let settings = self.0.clone();
+        let read = move || -> Result<Box<dyn Harvest>, GatherError> {
+            Ok(Box::new(collect::collect(&request, &settings)?))
+        };
+        async move {
+            tokio::task::spawn_blocking(read)
+                .await
+                .map_err(|e| GatherError::Thread(e.to_string()))?
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,195 @@
+//! What lies in the tables, and for how long.
+
+use std::time::{Duration, Instant};
+
+use proto::envelope;
+use proto::line::LineBatch;
+use proto::money::Share;
+use proto::report::{FailureClass, Report};
+use proto::row::RowMoney;
+use proto::subject::Stream;
+use runtime::data::BatchReader;
+
+use crate::books::{amount, dimension, line, whole};
+use crate::desk::{DAY, Desk, day};
+
+const TEXTS: [&str; 12] = [
+    "0",
+    "1",
+    "-1.5",
+    "10000",
+    "0.00001234",
+    "12345.678",
+    "79228162514264337593543950335",
+    "-79228162514264337593543950335",
+    "7.9228162514264337593543950335",
+    "-0.0000000000000000000000000001",
+    "9999.9999",
+    "1000000000000000000000000",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_number_is_stored_to_the_digit() {
+    let desk = Desk::start().await;
+    let mut lines: Vec<_> = TEXTS.iter().zip(0..).map(|(text, n)| line(DAY, n, text)).collect();
+    lines[2].measures = [Some(amount("-2.0000000001")), None, Some(amount("0")), Some(amount("1e-28"))];
+    let wide = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
+    let share = Share::from_texts("100000000000000000000000000000000000000010000", wide).unwrap();
+    let rows: Vec<_> = lines
+        .iter()
+        .map(|line| (dimension("tag:checkout", 0, "direct"), RowMoney { share, ..whole(line) }))
+        .collect();
+    let manifest = desk.put_lines(DAY, 3, &lines).await;
+    let rows = desk.put_rows(DAY, 7, &lines, &rows).await;
+    desk.make_visible(desk.unit(DAY, 7, &manifest, rows)).await;
+    let client = desk.client().await;
+    for table in ["billing", "chargeback_facts"] {
+        for (line, text) in lines.iter().zip(TEXTS) {
+            let sql = format!("select amount::text from {table} where line = $1");
+            let row = client.query_one(&sql, &[&line.id.0.0.as_slice()]).await.unwrap();
+            assert_eq!(row.get::<_, &str>(0), text, "{table}");
+        }
+    }
+    let measures = "select billed, effective, contracted, list from chargeback_facts where amount = -1.5";
+    assert_eq!(desk.texts(measures).await, ["(-2.0000000001,,0,0.0000000000000000000000000001)"]);
+    let shares = "select distinct share_num, share_den from chargeback_facts";
+    assert_eq!(desk.texts(shares).await, [format!("(100000000000000000000000000000000000000010000,{wide})")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn currencies_and_periods_of_one_date_stay_apart() {
+    let desk = Desk::start().await;
+    let mut lines: Vec<_> = (0..9).map(|n| line(DAY, n, "1.1")).collect();
+    lines[1].currency = "EUR".parse().unwrap();
+    lines[5].currency = "EUR".parse().unwrap();
+    lines[5].billing_period = "2026-04".parse().unwrap();
+    let unit = desk.put_direct(DAY, (3, 7), &lines).await;
+    desk.make_visible(unit).await;
+    let sums = "select currency, billing_period, booking_period, sum(amount), count(distinct identity_id)
+        from chargebacks group by 1, 2, 3 order by 1, 2";
+    assert_eq!(
+        desk.texts(sums).await,
+        ["(EUR,2026-04,2026-04,1.1,1)", "(EUR,2026-05,2026-05,1.1,1)", "(USD,2026-05,2026-05,7.7,1)"]
+    );
+    // Replayed under other rules: the lines are not read again, their currencies come from the database.
+    let rows: Vec<_> = lines.iter().map(|line| (dimension("tag:search", 0, "direct"), whole(line))).collect();
+    let rows = desk.put_rows(DAY, 8, &lines, &rows).await;
+    let lines = desk.put_lines(DAY, 5, &lines).await;
+    desk.make_visible(desk.unit(DAY, 8, &lines, rows)).await;
+    assert_eq!(desk.text("select count(*) from billing").await, "9");
+    let sums = "select currency, owner_id, sum(amount) from chargebacks group by 1, 2 order by 1";
+    assert_eq!(desk.texts(sums).await, ["(EUR,search,2.2)", "(USD,search,7.7)"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_generations_are_kept_and_lines_are_stored_once() {
+    let desk = Desk::start().await;
+    let lines = [line(DAY, 1, "5"), line(DAY, 2, "6")];
+    for generation in 10..15 {
+        desk.make_visible(desk.put_direct(DAY, (generation - 5, generation), &lines).await).await;
+    }
+    let kept = "select string_agg(distinct generation::text, ',' order by generation::text) from chargeback_facts";
+    let until = Instant::now() + Duration::from_secs(60);
+    while desk.text(kept).await != "13,14" {
+        assert!(Instant::now() < until, "kept are {}", desk.text(kept).await);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    // All five generations were made from the same content: the lines of the first one serve.
+    assert_eq!(desk.text("select string_agg(distinct generation::text, ',') from billing").await, "5");
+    assert_eq!(desk.texts("select kind, generation, count(*) from line_archive group by 1, 2").await, ["(line,5,1)"]);
+    assert_eq!(desk.text("select sum(amount) from chargebacks").await, "11");
+    // Other lines twice: the first ones go with the last generation that was made from them.
+    for generation in 20..22 {
+        let lines = [line(DAY, 1, "7")];
+        desk.make_visible(desk.put_direct(DAY, (generation - 1, generation), &lines).await).await;
+    }
+    while desk.text("select count(*) from billing where generation = 5").await != "0" {
+        assert!(Instant::now() < until, "lines of generation 5 are still there");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(desk.text("select sum(amount) from chargebacks").await, "7");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dimensions_that_are_gone_are_noticed_and_stored_again() {
+    let desk = Desk::start().await;
+    let lines = [line(DAY, 1, "5")];
+    desk.make_visible(desk.put_direct(DAY, (3, 7), &lines).await).await;
+    // As after a restore from a backup that the emitter outlives.
+    desk.execute("delete from chargeback_dimensions").await;
+    let unit = desk.put_direct(DAY, (8, 9), &lines).await;
+    desk.want(DAY, 9).await;
+    let Report::Failed(failed) = desk.commit(vec![unit.clone()]).await else { panic!("committed without a dimension") };
+    assert!(failed.class == FailureClass::Data && failed.reason.contains("0 are stored"), "{}", failed.reason);
+    desk.make_visible(unit).await;
+    assert_eq!(desk.texts("select owner_id, amount from chargebacks").await, ["(checkout,5)"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_colliding_dimension_is_refused() {
+    let desk = Desk::start().await;
+    desk.make_visible(desk.put_direct(DAY, (3, 7), &[line(DAY, 1, "5")]).await).await;
+    desk.execute("update chargeback_dimensions set hash = '\\x00'").await;
+    let mut other = desk;
+    // A ledger that does not know the dimension yet.
+    other.fire();
+    other.hire();
+    let unit = other.put_direct(DAY, (8, 9), &[line(DAY, 1, "5")]).await;
+    other.want(DAY, 9).await;
+    let Report::Failed(failed) = other.commit(vec![unit]).await else { panic!("committed") };
+    assert!(failed.reason.contains("keys collide"), "{}", failed.reason);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn months_are_made_beside_open_inserts() {
+    let desk = Desk::start().await;
+    desk.execute("select ensure_month_partition('2026-05-01')").await;
+    let mut client = desk.client().await;
+    let open = client.transaction().await.unwrap();
+    let insert = "insert into billing (generation, dimension, charge_start, charge_end, date, tenant, line, amount)
+        values (1, 1, now(), now(), '2026-05-31', 'acme', '\\x00', 1)";
+    open.execute(insert, &[]).await.unwrap();
+    let mut other = desk.client().await;
+    let second = other.transaction().await.unwrap();
+    second.batch_execute("set local lock_timeout = '5s'").await.unwrap();
+    second.execute("select ensure_month_partition(d) from unnest('{2026-06-30,2027-02-28}'::date[]) d", &[]).await.unwrap();
+    second.execute("select ensure_month_partition('2026-05-02')", &[]).await.unwrap();
+    second.commit().await.unwrap();
+    open.commit().await.unwrap();
+    let made = "select string_agg(relname, ' ' order by relname) from pg_class
+        where relispartition and relkind = 'r' and relname like 'billing%'";
+    assert_eq!(desk.text(made).await, "billing_202605 billing_202606 billing_202702");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn archived_lines_are_published_again_byte_for_byte() {
+    let desk = Desk::start().await;
+    let lines: Vec<_> = (0..7).map(|n| line(DAY, n, "1")).collect();
+    let unit = desk.put_direct(DAY, (3, 7), &lines).await;
+    desk.make_visible(unit.clone()).await;
+    let subject = Stream::Line.wildcard();
+    desk.bus.purge(Stream::Line, &subject).await.unwrap();
+    let read = || BatchReader::<LineBatch>::new(&desk.bus, Stream::Line, &desk.tenant, &desk.source, day(DAY), &unit.lines);
+    assert!(read().next().await.is_err());
+    desk.restore(vec![day(DAY)]).await;
+    let until = Instant::now() + Duration::from_secs(60);
+    // The last batch is published last.
+    let last = proto::subject::UnitAddress::new(
+        Stream::Line,
+        &desk.tenant,
+        &desk.source,
+        day(DAY),
+        unit.lines.generation,
+        unit.lines.attempt,
+    );
+    while desk.bus.get(Stream::Line, &last.batch(2)).await.unwrap().is_none() {
+        assert!(Instant::now() < until, "nothing is restored");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (mut reader, mut found) = (read(), Vec::new());
+    while let Some((_, message)) = reader.next_payload().await.unwrap() {
+        let lines = envelope::decode::<LineBatch>(&message).unwrap().1.open().unwrap();
+        found.extend((0..lines.len()).map(|i| lines.item(i).unwrap()));
+    }
+    assert_eq!(found, lines);
+}
