@@ -4,7 +4,7 @@
 //! | part | what it holds |
 //! |---|---|
 //! | [`domain`] | rules, tiers, conservation: no I/O |
-//! | [`unit`] | one unit from its manifests to its rows |
+//! | [`unit`](mod@unit) | one unit from its manifests to its rows |
 //! | [`keeper`] | the compiled rules that are at hand |
 
 use proto::report::{Failed, FailureClass, Published, Report};

@@ -166,8 +166,8 @@ comment on function ensure_month_partition(date) is 'makes the month partitions 
 
 -- What is visible, for people: every row with its line, as the outputs name the columns.
 --
--- The inner join of a unit's rows and lines is a full one behind a fence (`offset 0`): nothing can vanish in it, and
--- it is hashed or merged whatever the planner knows. Without statistics it would else compare each with each.
+-- A unit's rows meet its lines in a full join behind a fence (`offset 0`): nothing can vanish in it, and it is hashed
+-- or merged whatever the planner knows. Without statistics it might else compare each row with each line.
 create view chargebacks as
 select
     k.kind as ecosystem,

@@ -1,6 +1,6 @@
 //! The coordinator's life: take the lead, put the configuration in force, then reports in, sweeps out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proto::fault::chain;
@@ -121,7 +121,7 @@ async fn lead_on(
     options: &Options,
     lead: StateStore,
 ) -> Result<Ended, CoordinatorError> {
-    let config = load(options)?;
+    let config = load(&options.folder)?;
     let trigger = if options.once { "manual" } else { "schedule" };
     lead.run_start(&options.run, trigger).await?;
     let every = (!options.once).then_some(GATHER_EVERY);
@@ -192,8 +192,11 @@ fn retried<T>(done: Result<T, CoordinatorError>) -> Result<Option<T>, Coordinato
 }
 
 /// Reads the folder and refuses what cannot run yet.
-fn load(options: &Options) -> Result<Config, CoordinatorError> {
-    let mut config = config::load(&options.folder, &|name| std::env::var(name).ok())?;
+///
+/// # Errors
+/// Every problem of every file.
+pub fn load(folder: &Path) -> Result<Config, CoordinatorError> {
+    let mut config = config::load(folder, &|name| std::env::var(name).ok())?;
     config.dir = config.dir.canonicalize().unwrap_or(config.dir);
     let unbuilt: Vec<_> = config.tenants.values().flat_map(refuse_unbuilt).collect();
     if unbuilt.is_empty() { Ok(config) } else { Err(Problems(unbuilt).into()) }
@@ -205,7 +208,7 @@ async fn reloaded(
     known: &mut std::collections::BTreeMap<proto::ids::TenantId, proto::config::TenantConfig>,
     state: &StateHandle,
 ) -> Result<(), CoordinatorError> {
-    match load(options) {
+    match load(&options.folder) {
         Ok(config) if config.tenants == *known => Ok(()),
         Ok(config) => {
             let order =

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::configuration::{ConfigCommand, RulesCommand};
+use crate::demo::Demo;
 use crate::process::guard::Guard;
 use crate::process::watchdog::Watch;
+use crate::status::Status;
 
 /// Exact chargeback: who caused the cost, who pays.
 #[derive(Debug, Parser)]
@@ -23,6 +26,18 @@ pub enum Command {
     Up(Launch),
     /// Calculate what is due, print a summary and end
     Run(Run),
+    /// Write a company with bills and rules into a folder, and calculate its month
+    Demo(Demo),
+    /// Show where everything stands
+    Status(Status),
+    /// Check a configuration, or print its schema
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look at the rules in force
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Bring the database that DATABASE_URL names to this version's tables
+    Migrate,
     /// Run the coordinator: plans work, applies reports
     Coordinator(Coordinator),
     /// Run a gatherer: reads bills

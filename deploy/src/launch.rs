@@ -2,8 +2,10 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use backon::{BlockingRetryable, ConstantBuilder};
 
 use crate::cli::Launch;
 use crate::folder::{DataFolder, Running};
@@ -32,16 +34,18 @@ pub struct Once {
 pub fn launch(options: &Launch, once: Option<Once>) -> Result<u8> {
     let shutdown = Shutdown::on_signals()?;
     let config = config_folder(&options.config)?;
+    // Before any server starts: most mistakes are made here.
+    wiring::check(&config)?;
     let folder = DataFolder::take(&options.data_dir)?;
     let echo = once.is_none();
     let servers = Servers::start(options, &folder)?;
     let urls = servers.urls();
     folder.announce(&urls)?;
-    wiring::migrate(&urls.database_url).context("cannot prepare the database")?;
-
     let run = wiring::new_run();
     let mut supervisor = Supervisor::new(Backoff::default(), once.map(|_| GIVE_UP_AFTER));
     servers.supervise(&mut supervisor);
+    let migrated = supervisor.during(|| patiently(|| wiring::migrate(&urls.database_url)));
+    migrated.context("cannot prepare the database")?;
     for (recipe, one_shot) in recipes(options, &config, &folder, &urls, &run, once, echo)? {
         supervisor.add(Role::new(recipe), one_shot)?;
     }
@@ -50,15 +54,18 @@ pub fn launch(options: &Launch, once: Option<Once>) -> Result<u8> {
     }
     let outcome = supervisor.run_until(&shutdown)?;
     let code = match (outcome, once) {
-        (Outcome::Finished(code), Some(once)) => wiring::summarise(&Finished {
-            database_url: &urls.database_url,
-            config: &config,
-            run: &run,
-            code,
-            json: once.json,
-            allow_quarantine: once.allow_quarantine,
-        })
-        .context("cannot summarise the run"),
+        (Outcome::Finished(code), Some(once)) => {
+            let finished = Finished {
+                database_url: &urls.database_url,
+                config: &config,
+                run: &run,
+                code,
+                json: once.json,
+                allow_quarantine: once.allow_quarantine,
+            };
+            let told = supervisor.during(|| patiently(|| wiring::summarise(&finished)));
+            told.context("cannot summarise the run")
+        }
         (Outcome::Finished(code), None) => Ok(code),
         (Outcome::Interrupted, None) => Ok(0),
         // Asked to stop before the work was done.
@@ -72,6 +79,20 @@ pub fn launch(options: &Launch, once: Option<Once>) -> Result<u8> {
     }
     supervisor.stop(&shutdown)?;
     code
+}
+
+/// Tries again while the database restarts; what does not heal in half a minute is an error.
+fn patiently<T>(work: impl FnMut() -> Result<T>) -> Result<T> {
+    let pauses =
+        ConstantBuilder::default().with_delay(Duration::from_millis(250)).with_max_times(120);
+    work.retry(pauses).when(is_transient).call()
+}
+
+/// Whether the database went away or is just coming.
+fn is_transient(error: &anyhow::Error) -> bool {
+    let database = error.chain().find_map(|cause| cause.downcast_ref::<postgres::Error>());
+    // Classes: 08 connection, 53 resources, 57 operator intervention; no code: the connection itself.
+    database.is_some_and(|e| e.code().is_none_or(|c| matches!(&c.code()[..2], "08" | "53" | "57")))
 }
 
 fn config_folder(path: &Path) -> Result<PathBuf> {
@@ -234,7 +255,10 @@ fn recipes(
     }
     let mut recipes = vec![(coordinator, once.is_some())];
     for number in 1..=options.gatherers {
-        recipes.push((role("gatherer", format!("gatherer-{number}")).without_env("DATABASE_URL"), false));
+        recipes.push((
+            role("gatherer", format!("gatherer-{number}")).without_env("DATABASE_URL"),
+            false,
+        ));
     }
     for number in 1..=options.allocators {
         recipes.push((

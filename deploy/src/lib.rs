@@ -3,10 +3,16 @@
 //! The reusable part for tests: [`servers::EmbeddedNats`], [`servers::EmbeddedPostgres`], [`process::Recipe`].
 
 pub mod cli;
+pub mod configuration;
+pub mod demo;
 pub mod folder;
 pub mod launch;
 pub mod process;
+pub mod progress;
 pub mod servers;
 pub mod shutdown;
+pub mod status;
+pub mod store;
+pub mod summary;
 pub mod supervise;
 pub mod wiring;

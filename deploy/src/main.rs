@@ -16,6 +16,11 @@ fn main() -> ExitCode {
         Command::Guard(_) => CANNOT_START,
         Command::Up(_)
         | Command::Run(_)
+        | Command::Demo(_)
+        | Command::Status(_)
+        | Command::Config(_)
+        | Command::Rules(_)
+        | Command::Migrate
         | Command::Coordinator(_)
         | Command::Gatherer
         | Command::Allocator
@@ -44,6 +49,14 @@ fn run(command: Command) -> Result<u8> {
                 Some(Once { json: run.json, allow_quarantine: run.allow_quarantine }),
             )
         }
+        Command::Demo(demo) => {
+            speak();
+            demo.run()
+        }
+        Command::Status(status) => status.run(),
+        Command::Config(command) => command.run(),
+        Command::Rules(command) => command.run(),
+        Command::Migrate => wiring::migrate_given().map(|()| exit::DONE),
         Command::Coordinator(args) => Ok(wiring::coordinator(args)),
         Command::Gatherer => Ok(wiring::gatherer()),
         Command::Allocator => Ok(wiring::allocator()),

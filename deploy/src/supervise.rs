@@ -202,6 +202,20 @@ impl Supervisor {
         }
     }
 
+    /// Keeps the servers running while `work` is done on another thread, and gives its result.
+    pub fn during<T: Send>(&mut self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        std::thread::scope(|scope| {
+            let work = scope.spawn(work);
+            while !work.is_finished() {
+                for member in self.members.iter_mut().filter(|member| member.stage != Stage::Role) {
+                    member.look(&self.backoff, self.give_up_after)?;
+                }
+                std::thread::sleep(POLL);
+            }
+            work.join().unwrap_or_else(|_| bail!("a thread panicked"))
+        })
+    }
+
     /// Ends all children: roles first, then NATS, then Postgres; each stage in parallel, with SIGKILL for who
     /// takes too long. A second request of `shutdown` shortens the wait to nothing.
     pub fn stop(&mut self, shutdown: &Shutdown) -> Result<()> {

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use runtime::process::run;
 
 use crate::cli::Coordinator;
+use crate::summary::{Request, summarise as summarise_run};
 
 /// Runs the coordinator until it is done or asked to stop.
 #[must_use]
@@ -43,11 +44,34 @@ pub fn new_run() -> String {
     format!("{:016x}", rand::random::<u64>())
 }
 
+/// Refuses a configuration that cannot run, with every problem of it.
+pub fn check(folder: &Path) -> Result<()> {
+    match ::coordinator::life::load(folder) {
+        Ok(_) => Ok(()),
+        Err(::coordinator::CoordinatorError::Problems(problems)) => bail!("the configuration cannot run\n{problems}"),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Brings the database to this version's tables; called once before any role starts.
 pub fn migrate(database_url: &str) -> Result<()> {
     for migration in ::coordinator::migrate::migrate(database_url)? {
         tracing::debug!(migration, "ran");
     }
+    Ok(())
+}
+
+/// `migrate`: the same for the database that `DATABASE_URL` names, and says what it did.
+pub fn migrate_given() -> Result<()> {
+    let url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
+    let Some(url) = url else {
+        bail!("DATABASE_URL is not set: name the database, such as postgresql://USER:PASSWORD@HOST/NAME");
+    };
+    let ran = ::coordinator::migrate::migrate(&url)?;
+    if ran.is_empty() {
+        println!("the tables are up to date");
+    }
+    ran.iter().for_each(|migration| println!("{migration}"));
     Ok(())
 }
 
@@ -70,5 +94,6 @@ pub struct Finished<'a> {
 
 /// Prints the summary of a finished run; the exit code of the whole.
 pub fn summarise(finished: &Finished<'_>) -> Result<u8> {
-    Ok(finished.code)
+    let Finished { database_url, run, code, json, allow_quarantine, .. } = *finished;
+    summarise_run(&Request { database_url, run, code, json, allow_quarantine })
 }

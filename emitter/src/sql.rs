@@ -1,11 +1,18 @@
 //! Every SQL statement of the emitter. The tables are those of `coordinator/migrations/V2__ledger.sql`, and of
 //! `pipeline_state` (V1) the columns `visible_*`, which nobody else writes.
 
-/// Bounds of a ledger transaction: it waits for a lock this long, and no plan is compiled.
-pub const COMMIT_BOUNDS: &str =
-    "set local lock_timeout = '10s'; set local statement_timeout = '30min'; set local jit = off";
-/// Bounds of an emission: sorts may use some memory before they use the disk.
-pub const EMIT_BOUNDS: &str = "set local lock_timeout = '10s'; set local statement_timeout = '30min'; set local jit = off; set local work_mem = '64MB'";
+// Fresh facts have no statistics, and the planner takes millions of them for a handful. So statements here leave it no
+// choice that would be ruinous then: aggregates are hashed, dimensions are looked up by their whole key (`lateral …
+// offset 0`), rows and lines meet in a full join, which is hashed or merged.
+
+/// Bounds of a ledger transaction: how long it waits for a lock, and how a statement is planned.
+pub const COMMIT_BOUNDS: &str = "
+set local lock_timeout = '10s'; set local statement_timeout = '30min';
+set local jit = off; set local enable_sort = off; set local work_mem = '32MB'";
+/// Bounds of an emission.
+pub const EMIT_BOUNDS: &str = "
+set local lock_timeout = '10s'; set local statement_timeout = '30min';
+set local jit = off; set local work_mem = '64MB'";
 
 /// Makes the partitions of some dates. `$1` dates.
 pub const ENSURE_MONTHS: &str = "select ensure_month_partition(day) from unnest($1::date[]) as day";
@@ -15,8 +22,8 @@ pub const STATES: &str = "
 select s.date, s.wanted_generation, s.visible_generation, s.visible_lines_generation, s.visible_lines_hash,
     c.resolution_generation, c.resolution_hash
 from pipeline_state s
-left join commits c on c.tenant = s.tenant and c.source = s.source and c.date = s.date
-    and c.generation = s.visible_generation
+left join lateral (select resolution_generation, resolution_hash from commits
+    where tenant = $1 and source = $2 and date = s.date and generation = s.visible_generation offset 0) c on true
 where s.tenant = $1 and s.source = $2 and s.date = any($3)";
 
 /// Stores dimensions that are not there. `$1` tenant, `$2` ids, `$3` hashes, then one array per text column.
@@ -42,13 +49,13 @@ from unnest($2::int8[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::tex
 on conflict do nothing";
 /// Ids whose stored hash differs from the one to be stored. `$1` tenant, `$2` ids, `$3` hashes.
 pub const COLLIDING_BILLING_DIMENSIONS: &str = "
-select d.id from unnest($2::int8[], $3::bytea[]) as u (id, hash)
-join billing_dimensions d on d.tenant = $1 and d.id = u.id
+select u.id from unnest($2::int8[], $3::bytea[]) as u (id, hash)
+cross join lateral (select hash from billing_dimensions where tenant = $1 and id = u.id offset 0) d
 where d.hash <> u.hash limit 1";
 /// The same for rows.
 pub const COLLIDING_CHARGEBACK_DIMENSIONS: &str = "
-select d.id from unnest($2::int8[], $3::bytea[]) as u (id, hash)
-join chargeback_dimensions d on d.tenant = $1 and d.id = u.id
+select u.id from unnest($2::int8[], $3::bytea[]) as u (id, hash)
+cross join lateral (select hash from chargeback_dimensions where tenant = $1 and id = u.id offset 0) d
 where d.hash <> u.hash limit 1";
 
 /// Lines in.
@@ -66,11 +73,11 @@ pub const COPY_ARCHIVE: &str = "copy line_archive (tenant, source, date, kind, g
 pub const LINE_PERIODS: &str = "
 select b.line, d.currency, d.billing_period
 from billing b
-join billing_dimensions d on d.tenant = b.tenant and d.id = b.dimension
+cross join lateral (select currency, billing_period from billing_dimensions
+    where tenant = $1 and id = b.dimension offset 0) d
 where b.tenant = $1 and b.date = $2 and b.generation = $3";
 
-// Summed per dimension first, so that the join is small whatever the planner believes. A measure is stored as null
-// where it equals the amount, so what is summed is its difference.
+// Summed per dimension first: few lookups. A measure is null where it equals the amount: its difference is summed.
 /// Counts and sums of a unit's lines as stored. `$1` tenant, `$2` source, `$3` date, `$4` generation.
 pub const SUM_BILLING: &str = "
 with stored as materialized (
@@ -81,7 +88,9 @@ select d.currency, d.billing_period, sum(s.items)::int8, sum(s.amount)::text,
     (sum(s.amount) + coalesce(sum(s.billed), 0))::text, (sum(s.amount) + coalesce(sum(s.effective), 0))::text,
     (sum(s.amount) + coalesce(sum(s.contracted), 0))::text, (sum(s.amount) + coalesce(sum(s.list), 0))::text
 from stored s
-join billing_dimensions d on d.tenant = $1 and d.id = s.dimension and d.source = $2
+cross join lateral (select source, currency, billing_period from billing_dimensions
+    where tenant = $1 and id = s.dimension offset 0) d
+where d.source = $2
 group by d.currency, d.billing_period";
 /// The same for its rows.
 pub const SUM_FACTS: &str = "
@@ -93,7 +102,9 @@ select d.currency, d.billing_period, sum(s.items)::int8, sum(s.amount)::text,
     (sum(s.amount) + coalesce(sum(s.billed), 0))::text, (sum(s.amount) + coalesce(sum(s.effective), 0))::text,
     (sum(s.amount) + coalesce(sum(s.contracted), 0))::text, (sum(s.amount) + coalesce(sum(s.list), 0))::text
 from stored s
-join chargeback_dimensions d on d.tenant = $1 and d.id = s.dimension and d.source = $2
+cross join lateral (select source, currency, billing_period from chargeback_dimensions
+    where tenant = $1 and id = s.dimension offset 0) d
+where d.source = $2
 group by d.currency, d.billing_period";
 
 /// Remembers what became visible. `$1` tenant, `$2` source, then one array per column.
@@ -165,8 +176,7 @@ pub const TRY_LOCK: &str = "select pg_try_advisory_xact_lock($1)";
 pub const VISIBLE: &str = "
 select visible_generation, visible_lines_generation, visible_rows
 from pipeline_state where tenant = $1 and source = $2 and date = $3";
-// A full join is hashed or merged, never a loop, and shows a row without its line instead of losing it.
-/// Rows of a unit with their lines, by charge start and line. `$1` tenant, `$2` date, `$3` generation of the rows,
+/// Rows of a unit with their lines, by charge start and line; one without the other shows, too. `$1` tenant, `$2` date, `$3` generation of the rows,
 /// `$4` of the lines.
 pub const VISIBLE_ROWS: &str = "
 select b.charge_start, b.charge_end, b.dimension, coalesce(b.line, f.line) as line, f.dimension, f.amount,

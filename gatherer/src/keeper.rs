@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{
-    Actor, ActorFutureExt, Addr, Arbiter, Context, Handler, Message, ResponseActFuture, WrapFuture,
+    Actor, ActorFutureExt, Addr, Context, Handler, Message, ResponseActFuture, WrapFuture,
 };
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -46,12 +46,6 @@ struct SourceKeeper {
 
 impl Actor for SourceKeeper {
     type Context = Context<Self>;
-    fn stopped(&mut self, _: &mut Self::Context) {
-        // The thread is this keeper's alone. It may be gone already: the process is ending then.
-        if !Arbiter::current().stop() {
-            tracing::debug!("the keeper's thread has ended before it");
-        }
-    }
 }
 
 impl Handler<Turn> for SourceKeeper {
@@ -148,64 +142,61 @@ mod tests {
     }
 
     #[test]
-    fn gathers_of_a_source_take_turns() {
+    fn gathers_of_a_source_take_turns_and_idle_keepers_end() {
+        // One system: the threads of keepers are the process', and end with it.
         actix::System::new().block_on(async {
-            let (keepers, (tenant, source)) = (Keepers::default(), ids());
-            let ask = |generation: i64, watch: &Watch, work: BoxFuture<'static, Answer>| {
-                let (keepers, tenant, source, watch) =
-                    (keepers.clone(), tenant.clone(), source.clone(), watch.clone());
-                async move {
-                    keepers.in_turn(&tenant, &source, Generation(generation), &watch, work).await
-                }
-            };
-            let (first, second) = (Watch::default(), Watch::default());
-            let (begun, has_begun) = oneshot::channel();
-            // The older one runs until it is told to stop.
-            let older = ask(5, &first, {
-                let watch = first.clone();
-                async move {
-                    begun.send(()).unwrap();
-                    while watch.tick().is_ok() {
-                        tokio::task::yield_now().await;
-                    }
-                    Err(GatherError::Stopped)
-                }
-                .boxed()
-            });
-            let newer = async {
-                has_begun.await.unwrap();
-                ask(6, &second, async { Ok(vec![Report::Quarantined(Vec::new())]) }.boxed()).await
-            };
-            let (older, newer) = tokio::join!(older, newer);
-            assert!(matches!(older, Err(GatherError::Stopped)));
-            assert_eq!(newer.unwrap().len(), 1);
-            // One that comes late does nothing; the newest may come again.
-            let late =
-                ask(5, &Watch::default(), async { panic!("a late gather must not run") }.boxed())
-                    .await;
-            assert!(late.unwrap().is_empty());
-            let again = ask(
-                6,
-                &Watch::default(),
-                async { Ok(vec![Report::Quarantined(Vec::new())]) }.boxed(),
-            )
-            .await;
-            assert_eq!(again.unwrap().len(), 1);
+            take_turns().await;
+            end_when_idle().await;
         });
     }
 
-    #[test]
-    fn keepers_that_nobody_asks_end() {
-        actix::System::new().block_on(async {
-            let (keepers, (tenant, _)) = (Keepers::default(), ids());
-            for n in 0..2 * IDLE_MAX {
-                let source = SourceId::parse(&format!("s{n}")).unwrap();
-                let (one, watch) = (Generation(1), Watch::default());
-                let answer =
-                    keepers.in_turn(&tenant, &source, one, &watch, async { Ok(Vec::new()) }).await;
-                assert!(answer.unwrap().is_empty());
+    async fn take_turns() {
+        let (keepers, (tenant, source)) = (Keepers::default(), ids());
+        let ask = |generation: i64, watch: &Watch, work: BoxFuture<'static, Answer>| {
+            let (keepers, tenant, source, watch) =
+                (keepers.clone(), tenant.clone(), source.clone(), watch.clone());
+            async move { keepers.in_turn(&tenant, &source, Generation(generation), &watch, work).await }
+        };
+        let (first, second) = (Watch::default(), Watch::default());
+        let (begun, has_begun) = oneshot::channel();
+        // The older one runs until it is told to stop.
+        let older = ask(5, &first, {
+            let watch = first.clone();
+            async move {
+                begun.send(()).unwrap();
+                while watch.tick().is_ok() {
+                    tokio::task::yield_now().await;
+                }
+                Err(GatherError::Stopped)
             }
-            assert_eq!(keepers.known.lock().unwrap().0.len(), IDLE_MAX);
+            .boxed()
         });
+        let newer = async {
+            has_begun.await.unwrap();
+            ask(6, &second, async { Ok(vec![Report::Quarantined(Vec::new())]) }.boxed()).await
+        };
+        let (older, newer) = tokio::join!(older, newer);
+        assert!(matches!(older, Err(GatherError::Stopped)));
+        assert_eq!(newer.unwrap().len(), 1);
+        // One that comes late does nothing; the newest may come again.
+        let late =
+            ask(5, &Watch::default(), async { panic!("a late gather must not run") }.boxed()).await;
+        assert!(late.unwrap().is_empty());
+        let again =
+            ask(6, &Watch::default(), async { Ok(vec![Report::Quarantined(Vec::new())]) }.boxed())
+                .await;
+        assert_eq!(again.unwrap().len(), 1);
+    }
+
+    async fn end_when_idle() {
+        let (keepers, (tenant, _)) = (Keepers::default(), ids());
+        for n in 0..2 * IDLE_MAX {
+            let source = SourceId::parse(&format!("s{n}")).unwrap();
+            let (one, watch) = (Generation(1), Watch::default());
+            let answer =
+                keepers.in_turn(&tenant, &source, one, &watch, async { Ok(Vec::new()) }).await;
+            assert!(answer.unwrap().is_empty());
+        }
+        assert_eq!(keepers.known.lock().unwrap().0.len(), IDLE_MAX);
     }
 }

@@ -8,7 +8,7 @@
 //! | [`resolve`] | resolutions of units |
 //! | [`spool`], [`quarantine`] | temporary storage that bounds memory |
 //! | [`identity`], [`window`] | what makes a line that line; which dates are asked for (pure) |
-//! | [`keeper`], [`worker`] | tasks, and whose turn it is |
+//! | [`keeper`], `worker` | tasks, and whose turn it is |
 
 pub mod cut;
 pub mod error;

@@ -1,1 +1,15 @@
-//! Placeholder, replaced by its first real commit.
+//! What the tests of the whole stand on: the real program, real servers, generated bills, and exact expectations.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`program`] | the `apportion` program, built when it is missing or older than its sources |
+//! | [`stand`] | a temporary folder with a configuration and a data folder, and runs over them |
+//! | [`world`] | seeded FOCUS bills, with the sums that they must come to |
+//! | [`output`] | emitted CSV files: their sums, and whether they were touched |
+//! | [`processes`] | who runs below a process, and how to kill it |
+
+pub mod output;
+pub mod processes;
+pub mod program;
+pub mod stand;
+pub mod world;

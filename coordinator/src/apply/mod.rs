@@ -19,7 +19,7 @@ use runtime::store::StoreError;
 use crate::domain::backoff::{EQUAL_ERRORS_MAX, pause};
 use crate::domain::unit::{UnitEvent, UnitState};
 use crate::leader::Leader;
-use crate::store::{Outgoing, StateError, StateStore, UnitRow, execute, lead_check_in_txn};
+use crate::store::{Outgoing, StateError, StateStore, UnitRow, lead_check_in_txn};
 
 /// What is to be done once the transaction has committed.
 #[derive(Default)]
@@ -300,8 +300,7 @@ impl Leader {
         }
         if StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::Committed).await? {
             StateStore::unit_settled_in_txn(txn, &unit.key).await?;
-            let sql = "update pipeline_runs set units = units + 1 where run_id = $1";
-            execute(txn, "count a unit", sql, &[&self.run]).await?;
+            StateStore::run_unit_in_txn(txn, &self.run).await?;
             after.visible = true;
         }
         if let Some(rows) = &unit.rows {

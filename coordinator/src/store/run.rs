@@ -1,8 +1,9 @@
 //! Runs: one row per session of `up` and per `run --once`.
 
+use deadpool_postgres::Transaction;
 use runtime::store::StoreError;
 
-use super::{StateError, StateStore};
+use super::{StateError, StateStore, execute};
 use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
 
 /// What a run still waits for, and what failed in it for good.
@@ -75,6 +76,13 @@ impl StateStore {
             emissions: row.get(2),
             failed: row.get(3),
         })
+    }
+
+    /// Counts a unit that the run made visible.
+    pub(crate) async fn run_unit_in_txn(txn: &Transaction<'_>, run: &str) -> Result<(), StateError> {
+        let sql = "update pipeline_runs set units = units + 1 where run_id = $1";
+        execute(txn, "count a unit", sql, &[&run]).await?;
+        Ok(())
     }
 
     /// Ends a run.

@@ -38,11 +38,6 @@ impl Rng {
         self.below(100) < percent
     }
 
-    /// One of them. `items` is not empty.
-    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        let at = self.below(items.len() as u64);
-        &items[usize::try_from(at).expect("an index of a slice fits usize")]
-    }
 
     /// `digits` hexadecimal digits, at most 16.
     pub fn hex(&mut self, digits: usize) -> String {

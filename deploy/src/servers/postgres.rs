@@ -239,6 +239,10 @@ impl Service for EmbeddedPostgres {
         for setting in SETTINGS {
             recipe = recipe.arg("-c").arg(setting);
         }
+        if self.program.version.0 >= 18 {
+            // One that is killed while the server starts up again is never replaced, and reads wait for ever.
+            recipe = recipe.arg("-c").arg("io_method=sync");
+        }
         // Immediate shutdown at our death: SIGINT would wait for a checkpoint that may take long.
         let recipe = recipe
             .account(self.home.account.clone())

@@ -125,3 +125,48 @@ fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> EmitterE
     let path = path.display().to_string();
     move |error| EmitterError::File { what, path, error }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(folder: &Path, text: &str) -> Published {
+        let mut file = NewFile::create(folder, "a.csv").unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        Box::new(file.seal().unwrap()).publish().unwrap()
+    }
+
+    #[test]
+    fn content_changes_place_all_at_once_or_not_at_all() {
+        use std::os::unix::fs::MetadataExt;
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("deep/er");
+        let (target, inode) =
+            (folder.join("a.csv"), |path: &Path| fs::metadata(path).unwrap().ino());
+        let first = put(&folder, "one");
+        assert_eq!((first.bytes, first.hash), (3, Hash128::of(b"one")));
+        let before = inode(&target);
+        assert_eq!(put(&folder, "one"), first);
+        assert_eq!(inode(&target), before, "equal content is left as it lies");
+        put(&folder, "two");
+        assert_eq!(fs::read_to_string(&target).unwrap(), "two");
+        let mut given_up = NewFile::create(&folder, "a.csv").unwrap();
+        given_up.write_all(b"half").unwrap();
+        drop(given_up.seal().unwrap());
+        assert_eq!(fs::read_to_string(&target).unwrap(), "two");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn leftovers_are_taken_over_and_live_writers_are_not() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join(".a.csv.tmp"), "what a crash left, which is longer").unwrap();
+        put(root.path(), "new");
+        assert_eq!(fs::read_to_string(root.path().join("a.csv")).unwrap(), "new");
+        let writing = NewFile::create(root.path(), "a.csv").unwrap();
+        let refused = NewFile::create(root.path(), "a.csv").err().unwrap();
+        assert!(matches!(refused, EmitterError::Busy(_)), "{refused}");
+        drop(writing);
+        put(root.path(), "newer");
+    }
+}

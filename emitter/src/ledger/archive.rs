@@ -10,8 +10,9 @@ use crate::error::EmitterError;
 use crate::sql;
 use crate::wire::CopyIn;
 
-/// Higher levels take several times as long for a few percent.
-const LEVEL: i32 = 3;
+/// On FOCUS bills of 755 to 1,106 bytes per line as CSV, messages take 180 to 220, level 1 makes 82 to 95 of that, and
+/// level 9 (several times as slow) 75 to 88.
+const LEVEL: i32 = 1;
 /// Compressed bytes that are held at a time.
 const PIECE: usize = 4 * 1024 * 1024;
 

@@ -136,6 +136,14 @@ impl Periods {
         Ok(Self::Many(pairs, lines))
     }
 
+    /// Number of distinct pairs.
+    fn pairs(&self) -> usize {
+        match self {
+            Self::One(..) => 1,
+            Self::Many(pairs, _) => pairs.len(),
+        }
+    }
+
     /// The pair of a line, and its number.
     fn get(&self, line: LineId) -> Option<(u16, &str, &str)> {
         match self {
@@ -169,7 +177,8 @@ impl Packer<'_> {
         // Per place in the batch: hash of the row's dimension as sent. Per place and pair: its id as stored.
         let sent: Vec<Hash128> =
             rows.dimensions.iter().map(proto::row::RowDimension::hash).collect();
-        let mut ids: HashMap<(u32, u16), i64> = HashMap::with_capacity(rows.dimensions.len());
+        let pairs = self.periods.pairs();
+        let mut ids: Vec<Option<i64>> = vec![None; rows.dimensions.len() * pairs];
         for (money, place) in &rows.rows {
             let Some((pair, currency, period)) = self.periods.get(money.line) else {
                 let text = format!(
@@ -178,15 +187,15 @@ impl Packer<'_> {
                 );
                 return Err(EmitterError::Integrity(text));
             };
-            let id = *ids.entry((*place, pair)).or_insert_with(|| {
-                let row = &rows.dimensions[*place as usize];
-                with_row_texts(source, currency, period, row, |texts| {
+            let place = *place as usize;
+            let id = *ids[place * pairs + usize::from(pair)].get_or_insert_with(|| {
+                with_row_texts(source, currency, period, &rows.dimensions[place], |texts| {
                     let hash = hash_of(DimensionKind::Chargeback, tenant, texts, &mut self.scratch);
                     feed.add(hash, texts);
                     id_of(hash)
                 })
             });
-            self.set.add(money.hash(sent[*place as usize]));
+            self.set.add(money.hash(sent[place]));
             put_row(out, generation, id, date, tenant.as_str(), money);
         }
         Ok(())

@@ -79,6 +79,9 @@ fn differ(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proto::hash::Hash128;
+    use proto::ids::{Attempt, Generation};
+    use proto::manifest::Manifest;
     use proto::money::{Amount, ExactSum};
 
     fn totals(entries: &[(&str, &str, &str)]) -> Totals {
@@ -136,5 +139,34 @@ mod tests {
             ("EUR", "2026-05", "2"),
         ]);
         assert!(as_stored(2, &manifest, &moved).is_err());
+    }
+    #[test]
+    fn rows_that_lose_a_currency_do_not_conserve() {
+        let unit = |lines: Totals, rows: Totals| {
+            let manifest = |totals| Manifest {
+                generation: Generation(1),
+                attempt: Attempt(1),
+                batches: Vec::new(),
+                items: 0,
+                hash: Hash128::default(),
+                totals,
+            };
+            CommitUnit {
+                date: "2026-05-01".parse().unwrap(),
+                generation: Generation(1),
+                lines: manifest(lines),
+                resolutions: None,
+                rows: manifest(rows),
+                config: Hash128::default(),
+                rules: Hash128::default(),
+            }
+        };
+        let (usd, eur) = (("USD", "2026-05", "1"), ("EUR", "2026-05", "-2"));
+        assert_eq!(conserves(&unit(totals(&[usd, eur]), totals(&[eur, usd]))), Ok(()));
+        let text = conserves(&unit(totals(&[usd, eur]), totals(&[usd]))).unwrap_err();
+        assert_eq!(text, "amount in EUR of 2026-05: lines -2, rows 0, difference 2");
+        let text = conserves(&unit(totals(&[usd]), totals(&[usd, eur]))).unwrap_err();
+        assert_eq!(text, "amount in EUR of 2026-05: lines 0, rows -2, difference -2");
+        assert_eq!(conserves(&unit(Totals::default(), Totals::default())), Ok(()));
     }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -47,25 +46,8 @@ impl Bus {
     /// # Errors
     /// When the stream or consumer is gone or the server does not answer.
     pub async fn reports(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusError> {
-        let failed = |error: String| BusError::Manage { what: "pull reports".to_owned(), error };
-        let stream = self.jetstream.get_stream_no_info(Stream::Report.name()).await;
-        let stream = stream.map_err(|e| failed(e.to_string()))?;
-        let consumer: PullConsumer = stream
-            .get_consumer::<pull::Config>(REPORTS)
-            .await
-            .map_err(|e| failed(e.to_string()))?;
-        let mut deliveries = Vec::new();
-        let pull = consumer.batch().max_messages(1).expires(wait).messages().await;
-        let mut first = pull.map_err(|e| failed(e.to_string()))?;
-        if let Some(message) = first.next().await {
-            deliveries.push(Delivery(message.map_err(|e| failed(e.to_string()))?));
-            let rest = consumer.fetch().max_messages(max.saturating_sub(1).max(1)).messages().await;
-            let mut rest = rest.map_err(|e| failed(e.to_string()))?;
-            while let Some(message) = rest.next().await {
-                deliveries.push(Delivery(message.map_err(|e| failed(e.to_string()))?));
-            }
-        }
-        Ok(deliveries)
+        let messages = self.pull((Stream::Report, REPORTS), max, wait).await?;
+        Ok(messages.into_iter().map(Delivery).collect())
     }
 
     /// Queues a task once, however often it is sent. One try: what fails stays written down and is sent again.

@@ -16,6 +16,7 @@ pub mod data;
 pub mod inbox;
 pub mod keeper;
 pub mod process;
+mod pull;
 pub mod settings;
 pub mod store;
 pub mod streams;

@@ -8,10 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
 use bytes::Bytes;
-use futures_util::StreamExt;
 use proto::envelope::{self, EnvelopeError, Header};
 use proto::ids::{Attempt, Generation, SourceId, TenantId};
 use proto::report::{Failed, FailureClass, Report};
@@ -226,30 +224,15 @@ impl<W: Worker> Pump<W> {
     /// One task of a lane, if there is one within `wait`.
     async fn pull(&self, lane: Lane, wait: Duration) -> Option<Message> {
         let name = consumer(self.queue, lane, self.shard);
-        match self.pull_from(&name, wait).await {
-            Ok(message) => message,
+        match self.bus.pull((Stream::Task, &name), 1, wait).await {
+            Ok(messages) => messages.into_iter().next(),
             Err(error) => {
                 // Ordinary while the server restarts or the coordinator has not made the streams yet.
-                tracing::debug!(consumer = name, %error, "failed to pull");
+                tracing::debug!(error = proto::fault::chain(&error), "failed to pull");
                 tokio::time::sleep(TROUBLE_PAUSE).await;
                 None
             }
         }
-    }
-
-    async fn pull_from(
-        &self,
-        name: &str,
-        wait: Duration,
-    ) -> Result<Option<Message>, async_nats::Error> {
-        let stream = self.bus.jetstream.get_stream_no_info(Stream::Task.name()).await?;
-        let found: PullConsumer = stream.get_consumer::<pull::Config>(name).await?;
-        let mut batch = if wait.is_zero() {
-            found.fetch().max_messages(1).messages().await?
-        } else {
-            found.batch().max_messages(1).expires(wait).messages().await?
-        };
-        batch.next().await.transpose()
     }
 }
 

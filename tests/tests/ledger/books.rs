@@ -29,7 +29,8 @@ pub fn line(date: &str, n: u32, cost: &str) -> BillingLineItem {
         (cell::SERVICE, "=vm".to_owned()),
         (cell::PRICING_UNIT, "Hours".to_owned()),
     ];
-    let mut cells: Vec<_> = cells.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut cells: Vec<_> =
+        cells.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     cells.sort();
     BillingLineItem {
         id: LineId(Hash128::of_texts([date, &n.to_string()])),
@@ -79,10 +80,22 @@ pub fn whole(line: &BillingLineItem) -> RowMoney {
 
 impl Desk {
     /// Publishes lines as a gather of `generation`.
-    pub async fn put_lines(&self, date: &str, generation: i64, lines: &[BillingLineItem]) -> Manifest {
+    pub async fn put_lines(
+        &self,
+        date: &str,
+        generation: i64,
+        lines: &[BillingLineItem],
+    ) -> Manifest {
         let (generation, attempt) = (Generation(generation), Attempt(rand::random()));
-        let mut writer =
-            BatchWriter::new(&self.bus, Stream::Line, &self.tenant, &self.source, day(date), generation, attempt);
+        let mut writer = BatchWriter::new(
+            &self.bus,
+            Stream::Line,
+            &self.tenant,
+            &self.source,
+            day(date),
+            generation,
+            attempt,
+        );
         for piece in lines.chunks(BATCH) {
             let mut builder = LineBatchBuilder::default();
             for line in piece {
@@ -104,14 +117,27 @@ impl Desk {
         rows: &[(RowDimension, RowMoney)],
     ) -> Manifest {
         let (generation, attempt) = (Generation(generation), Attempt(rand::random()));
-        let mut writer =
-            BatchWriter::new(&self.bus, Stream::Row, &self.tenant, &self.source, day(date), generation, attempt);
+        let mut writer = BatchWriter::new(
+            &self.bus,
+            Stream::Row,
+            &self.tenant,
+            &self.source,
+            day(date),
+            generation,
+            attempt,
+        );
         for piece in rows.chunks(BATCH) {
             let mut batch = Rows::default();
             for (dimension, money) in piece {
                 writer.manifest.add_item(money.hash(dimension.hash()));
-                let line = lines.iter().find(|line| line.id == money.line).expect("a row of these lines");
-                writer.manifest.totals.add(line.currency, line.billing_period, money.amount, &money.measures);
+                let line =
+                    lines.iter().find(|line| line.id == money.line).expect("a row of these lines");
+                writer.manifest.totals.add(
+                    line.currency,
+                    line.billing_period,
+                    money.amount,
+                    &money.measures,
+                );
                 let place = batch.dimensions.iter().position(|known| known == dimension);
                 let place = place.unwrap_or_else(|| {
                     batch.dimensions.push(dimension.clone());

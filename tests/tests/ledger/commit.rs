@@ -8,7 +8,9 @@ use crate::desk::{DAY, Desk, day};
 
 fn committed(report: Report) -> Vec<(String, i64, bool)> {
     match report {
-        Report::Committed(done) => done.iter().map(|c| (c.date.to_string(), c.generation.0, c.visible)).collect(),
+        Report::Committed(done) => {
+            done.iter().map(|c| (c.date.to_string(), c.generation.0, c.visible)).collect()
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -25,7 +27,8 @@ async fn a_commit_is_visible_once_however_often_it_is_sent() {
     assert_eq!(desk.text("select count(*) from chargeback_facts").await, "8");
     assert_eq!(desk.text("select count(*) from billing").await, "8");
     assert_eq!(desk.text("select sum(amount) from chargebacks").await, "10.00");
-    let state = "select visible_generation, visible_lines_generation, visible_rows from pipeline_state";
+    let state =
+        "select visible_generation, visible_lines_generation, visible_rows from pipeline_state";
     assert_eq!(desk.texts(state).await, ["(7,3,8)"]);
     let row = "select ecosystem, tenant_id, source, date, \"timestamp\" at time zone 'UTC' as t, resource_id,
         product_type, identity_id, owner_id, amount, billed, quantity, unit, share_num, share_den, rule, booking_period
@@ -71,7 +74,8 @@ async fn wanting_a_newer_one_while_it_is_stored_rolls_back() {
     let coordinator = client.transaction().await.unwrap();
     coordinator.execute("update pipeline_state set wanted_generation = 8", &[]).await.unwrap();
     let waiting = async {
-        let blocked = "select exists (select from pg_locks where not granted)";
+        let blocked = "select exists (select from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock')";
         while desk.text(blocked).await == "false" {
             tokio::task::yield_now().await;
         }
@@ -83,20 +87,52 @@ async fn wanting_a_newer_one_while_it_is_stored_rolls_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_cut_heals_by_itself() {
+    let desk = Desk::start().await;
+    let unit = desk.put_direct(DAY, (3, 7), &[line(DAY, 1, "5"), line(DAY, 2, "6")]).await;
+    desk.want(DAY, 7).await;
+    // Held at the fence, the ledger's connection is cut; everything before it must be undone.
+    let mut client = desk.client().await;
+    let coordinator = client.transaction().await.unwrap();
+    coordinator.execute("update pipeline_state set attempts = 1", &[]).await.unwrap();
+    let cutting = async {
+        let cut = "select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'";
+        while desk.text(cut).await == "0" {
+            tokio::task::yield_now().await;
+        }
+        coordinator.commit().await.unwrap();
+    };
+    let (report, ()) = tokio::join!(desk.commit(vec![unit]), cutting);
+    assert_eq!(committed(report), [(DAY.into(), 7, true)]);
+    assert_eq!(desk.text("select count(*) from chargeback_facts").await, "2");
+    assert_eq!(desk.text("select count(*) from billing").await, "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_bad_unit_does_not_hold_the_others() {
     let desk = Desk::start().await;
     let dates = ["2026-05-01", "2026-05-02", "2026-06-03"];
     let mut units = Vec::new();
     for (date, generation) in dates.into_iter().zip(7..) {
         desk.want(date, generation).await;
-        units.push(desk.put_direct(date, (3, generation), &[line(date, 1, "5"), line(date, 2, "-2")]).await);
+        units.push(
+            desk.put_direct(date, (3, generation), &[line(date, 1, "5"), line(date, 2, "-2")])
+                .await,
+        );
     }
     // The rows of the second add up to something else than its lines.
     let wrong = [line(dates[1], 1, "5"), line(dates[1], 2, "-2.0000000001")];
     units[1].rows = desk.put_rows(dates[1], 8, &wrong, &direct(&wrong)).await;
-    assert_eq!(committed(desk.commit(units).await), [(dates[0].into(), 7, true), (dates[2].into(), 9, true)]);
+    assert_eq!(
+        committed(desk.commit(units).await),
+        [(dates[0].into(), 7, true), (dates[2].into(), 9, true)]
+    );
     let Report::Failed(failed) = desk.report().await else { panic!("no failure is told") };
-    assert_eq!((failed.units, failed.class), (vec![(day(dates[1]), Generation(8))], FailureClass::Data));
+    assert_eq!(
+        (failed.units, failed.class),
+        (vec![(day(dates[1]), Generation(8))], FailureClass::Data)
+    );
     let expected = "integrity: 2026-05-02: rows do not add up to lines: amount in USD of 2026-05: lines 3, \
         rows 2.9999999999, difference -0.0000000001";
     assert_eq!(failed.reason, expected);
@@ -117,11 +153,18 @@ async fn a_missing_batch_and_a_manifest_that_lies_are_told_apart() {
     let mut twice = good.clone();
     twice.rows.hash = proto::hash::Hash128::of(b"another set of rows");
     let Report::Failed(failed) = desk.commit(vec![twice]).await else { panic!("committed") };
-    assert_eq!(failed.reason, "integrity: the rows of 2026-05-01, generation 7, differ from their manifest");
+    assert_eq!(
+        failed.reason,
+        "integrity: the rows of 2026-05-01, generation 7, differ from their manifest"
+    );
     let mut miscounted = good.clone();
     miscounted.rows.items += 1;
     let Report::Failed(failed) = desk.commit(vec![miscounted]).await else { panic!("committed") };
-    assert!(failed.reason.contains("7 are stored") && failed.reason.contains("manifest says 8"), "{}", failed.reason);
+    assert!(
+        failed.reason.contains("7 are stored") && failed.reason.contains("manifest says 8"),
+        "{}",
+        failed.reason
+    );
     assert_eq!(desk.text("select count(*) from chargeback_facts").await, "0");
     assert_eq!(committed(desk.commit(vec![good]).await), [(DAY.into(), 7, true)]);
 }
@@ -132,7 +175,10 @@ async fn a_withdrawn_date_is_a_visible_generation_without_rows() {
     desk.make_visible(desk.put_direct(DAY, (3, 7), &[line(DAY, 1, "5")]).await).await;
     let empty = desk.put_direct(DAY, (8, 9), &[]).await;
     desk.make_visible(empty).await;
-    assert_eq!(desk.texts("select visible_generation, visible_rows from pipeline_state").await, ["(9,0)"]);
+    assert_eq!(
+        desk.texts("select visible_generation, visible_rows from pipeline_state").await,
+        ["(9,0)"]
+    );
     assert_eq!(desk.text("select count(*) from chargebacks").await, "0");
     let done = Committed { date: day(DAY), generation: Generation(9), visible: true };
     let again = desk.commit(vec![desk.put_direct(DAY, (8, 9), &[]).await]).await;

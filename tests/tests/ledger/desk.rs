@@ -54,7 +54,9 @@ impl Desk {
     pub async fn start() -> Self {
         let folder = TempDir::new().unwrap();
         let nats_dir = folder.path().to_owned();
-        let nats = tokio::task::spawn_blocking(move || EmbeddedNats::start(&nats_dir, NatsOptions::default()));
+        let nats = tokio::task::spawn_blocking(move || {
+            EmbeddedNats::start(&nats_dir, NatsOptions::default())
+        });
         let nats = nats.await.unwrap().unwrap();
         let name = format!("ledger_{:016x}", rand::random::<u64>());
         let database = tokio::task::spawn_blocking(move || {
@@ -64,14 +66,25 @@ impl Desk {
         });
         let database = database.await.unwrap();
         let bus = Bus::connect(&nats.url(), "test").await.unwrap();
-        let settings = Settings { nats_url: nats.url(), database_url: database, ..Settings::load().unwrap() };
+        let settings =
+            Settings { nats_url: nats.url(), database_url: database, ..Settings::load().unwrap() };
         let csv = [EmitterId::parse("csv").unwrap()];
         bus.ensure_streams(&settings, &csv).await.unwrap();
         let store = Store::open(&settings.database_url, "test", 4).unwrap();
-        let (tenant, source) = (TenantId::parse("acme").unwrap(), SourceId::parse("cloud").unwrap());
+        let (tenant, source) =
+            (TenantId::parse("acme").unwrap(), SourceId::parse("cloud").unwrap());
         let out = TempDir::new().unwrap();
-        let mut desk =
-            Self { bus, store, tenant, source, out, settings, emitters: vec![], _nats: nats, _folder: folder };
+        let mut desk = Self {
+            bus,
+            store,
+            tenant,
+            source,
+            out,
+            settings,
+            emitters: vec![],
+            _nats: nats,
+            _folder: folder,
+        };
         desk.hire();
         desk
     }
@@ -81,11 +94,14 @@ impl Desk {
         let settings = self.settings.clone();
         let (switch, shutdown) = Shutdown::channel();
         let life = std::thread::spawn(move || {
-            let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            let runtime =
+                || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             actix::System::with_tokio_rt(runtime).block_on(async move {
                 let bus = Bus::connect(&settings.nats_url, "emitter").await.unwrap();
                 let configs = Configs::new(bus.clone());
-                emitter::live(Process { role: "emitter", settings, bus, configs, shutdown }).await.unwrap();
+                emitter::live(Process { role: "emitter", settings, bus, configs, shutdown })
+                    .await
+                    .unwrap();
             });
         });
         self.emitters.push((switch, life));
@@ -109,13 +125,19 @@ impl Desk {
 
     /// One value as text.
     pub async fn text(&self, sql: &str) -> String {
-        let row = self.client().await.query_one(&format!("select ({sql})::text"), &[]).await.unwrap();
+        let row =
+            self.client().await.query_one(&format!("select ({sql})::text"), &[]).await.unwrap();
         row.get::<_, Option<String>>(0).unwrap_or_else(|| "null".into())
     }
 
     /// All rows of one statement, each as the text of a record.
     pub async fn texts(&self, sql: &str) -> Vec<String> {
-        let rows = self.client().await.query(&format!("select r::text from ({sql}) r"), &[]).await.unwrap();
+        let rows = self
+            .client()
+            .await
+            .query(&format!("select r::text from ({sql}) r"), &[])
+            .await
+            .unwrap();
         rows.iter().map(|row| row.get(0)).collect()
     }
 
@@ -126,11 +148,15 @@ impl Desk {
             values ($1, $2, $3::text::date, 1, '', 0, '', '', '', '', 'committing', $4)
             on conflict (tenant, source, date) do update set wanted_generation = $4";
         let client = self.client().await;
-        client.execute(sql, &[&self.tenant.as_str(), &self.source.as_str(), &date, &generation]).await.unwrap();
+        client
+            .execute(sql, &[&self.tenant.as_str(), &self.source.as_str(), &date, &generation])
+            .await
+            .unwrap();
     }
 
     async fn send(&self, step: &Step, generation: Generation, task: &Task) {
-        let header = Header::new::<Task>(self.tenant.clone(), generation, Attempt(0)).of_source(self.source.clone());
+        let header = Header::new::<Task>(self.tenant.clone(), generation, Attempt(0))
+            .of_source(self.source.clone());
         let payload = envelope::encode(&header, task).unwrap();
         // Unlike the coordinator's subjects, unique per sending: a test sends one task twice.
         let unique = Generation(rand::random::<i64>().abs());
@@ -177,7 +203,11 @@ impl Desk {
         write_config(folder.path());
         let loaded = coordinator::config::load(folder.path(), &|_| None).unwrap();
         let (_, config) = loaded.tenants.into_iter().next().unwrap();
-        let header = Header::new::<proto::config::TenantConfig>(self.tenant.clone(), Generation(1), Attempt(0));
+        let header = Header::new::<proto::config::TenantConfig>(
+            self.tenant.clone(),
+            Generation(1),
+            Attempt(0),
+        );
         let payload = envelope::encode(&header, &config).unwrap();
         let hash = Hash128::of(&payload);
         let subject = subject::config(&self.tenant, hash);
@@ -200,7 +230,13 @@ impl Desk {
         self.report().await
     }
 
-    pub fn unit(&self, date: &str, generation: i64, lines: &Manifest, rows: Manifest) -> CommitUnit {
+    pub fn unit(
+        &self,
+        date: &str,
+        generation: i64,
+        lines: &Manifest,
+        rows: Manifest,
+    ) -> CommitUnit {
         CommitUnit {
             date: day(date),
             generation: Generation(generation),

@@ -41,7 +41,8 @@ async fn a_file_holds_the_rows_in_their_order() {
         measures: [None, Some(amount("0")), None, None],
         quantities: [None, Some(amount("0.5"))],
     };
-    let shared = |dimension: RowDimension| RowDimension { cost_type: CostType::Shared, ..dimension };
+    let shared =
+        |dimension: RowDimension| RowDimension { cost_type: CostType::Shared, ..dimension };
     let unowned = RowDimension {
         owner: UNALLOCATED.into(),
         identity: UNALLOCATED.into(),
@@ -52,7 +53,10 @@ async fn a_file_holds_the_rows_in_their_order() {
         (unowned, part(0, 1, "2.5")),
         (shared(dimension("principal:é", 0, "even")), part(0, 2, "5")),
         (shared(dimension("principal:z", 0, "even")), part(0, 1, "2.5")),
-        (dimension("tag:checkout", 0, "direct"), RowMoney { share: Share::ONE, ..part(1, 4, "-1e-28") }),
+        (
+            dimension("tag:checkout", 0, "direct"),
+            RowMoney { share: Share::ONE, ..part(1, 4, "-1e-28") },
+        ),
     ];
     let manifest = desk.put_lines(DAY, 3, &with_zero_effective(&lines)).await;
     let rows = desk.put_rows(DAY, 7, &lines, &rows).await;
@@ -60,7 +64,14 @@ async fn a_file_holds_the_rows_in_their_order() {
 
     let done = emitted(desk.emit(config, DAY, 7).await);
     let ids = lines.each_ref().map(|line| line.id.to_string());
-    let row = |hour: &str, id: &str, n: u32, identity: &str, kind: &str, cost: &str, method: &str, owner: &str| {
+    let row = |hour: &str,
+               id: &str,
+               n: u32,
+               identity: &str,
+               kind: &str,
+               cost: &str,
+               method: &str,
+               owner: &str| {
         let next = format!("{:02}", hour.parse::<u32>().unwrap() + 1);
         format!(
             "focus,acme,cloud,2026-05-01T{hour}:00:00Z,r-{n},Compute,'=vm,{identity},{kind},{cost},USD,{method},{id},\
@@ -69,7 +80,16 @@ async fn a_file_holds_the_rows_in_their_order() {
     };
     let expected = [
         HEADER.to_owned(),
-        row("02", &ids[1], 2, "tag:checkout", "usage", "-0.0000000000000000000000000001", "direct,", "checkout"),
+        row(
+            "02",
+            &ids[1],
+            2,
+            "tag:checkout",
+            "usage",
+            "-0.0000000000000000000000000001",
+            "direct,",
+            "checkout",
+        ),
         row("05", &ids[0], 5, "principal:z", "shared", "2.5", "even,", "z"),
         row("05", &ids[0], 5, "principal:é", "shared", "5", "even,", "é"),
         row("05", &ids[0], 5, UNALLOCATED, "usage", "2.5", "unallocated,no_driver", UNALLOCATED),
@@ -77,7 +97,10 @@ async fn a_file_holds_the_rows_in_their_order() {
     let text = std::fs::read_to_string(file(&desk, DAY)).unwrap();
     assert_eq!(text, expected.concat());
     assert_eq!((done.rows, done.bytes, done.generation.0), (4, text.len() as u64, 7));
-    assert_eq!((done.hash, done.target), (Hash128::of(text.as_bytes()), file(&desk, DAY).display().to_string()));
+    assert_eq!(
+        (done.hash, done.target),
+        (Hash128::of(text.as_bytes()), file(&desk, DAY).display().to_string())
+    );
 
     // Again: equal content is left as it lies, and no temporary file stays.
     let inode = std::fs::metadata(file(&desk, DAY)).unwrap().ino();
@@ -86,7 +109,9 @@ async fn a_file_holds_the_rows_in_their_order() {
     assert_eq!(std::fs::read_dir(desk.out.path().join("out/csv")).unwrap().count(), 1);
 }
 
-fn with_zero_effective(lines: &[proto::line::BillingLineItem]) -> Vec<proto::line::BillingLineItem> {
+fn with_zero_effective(
+    lines: &[proto::line::BillingLineItem],
+) -> Vec<proto::line::BillingLineItem> {
     let mut lines = lines.to_vec();
     lines.iter_mut().for_each(|line| line.measures[1] = Some(amount("0")));
     lines
@@ -136,7 +161,9 @@ async fn many_rows_stream_in_order_while_several_emit_the_same_date() {
         match desk.report().await {
             Report::Emitted(done) => assert_eq!(done[0].hash, first.hash),
             // Busy is told once redelivery has not helped.
-            Report::Failed(failed) => assert!(failed.reason.contains("is being emitted"), "{}", failed.reason),
+            Report::Failed(failed) => {
+                assert!(failed.reason.contains("is being emitted"), "{}", failed.reason)
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -159,6 +186,10 @@ async fn a_folder_that_cannot_be_made_is_named() {
     desk.make_visible(desk.put_direct(DAY, (3, 7), &[line(DAY, 1, "5")]).await).await;
     std::fs::write(desk.out.path().join("out"), "a file in the way").unwrap();
     let Report::Failed(failed) = desk.emit(config, DAY, 7).await else { panic!("emitted") };
-    assert!(failed.reason.starts_with("failed to make folder") && failed.reason.contains("out/csv"), "{}", failed.reason);
+    assert!(
+        failed.reason.starts_with("failed to make folder") && failed.reason.contains("out/csv"),
+        "{}",
+        failed.reason
+    );
     assert_eq!(failed.step, "emit-csv");
 }

@@ -32,7 +32,8 @@ const TEXTS: [&str; 12] = [
 async fn every_number_is_stored_to_the_digit() {
     let desk = Desk::start().await;
     let mut lines: Vec<_> = TEXTS.iter().zip(0..).map(|(text, n)| line(DAY, n, text)).collect();
-    lines[2].measures = [Some(amount("-2.0000000001")), None, Some(amount("0")), Some(amount("1e-28"))];
+    lines[2].measures =
+        [Some(amount("-2.0000000001")), None, Some(amount("0")), Some(amount("1e-28"))];
     let wide = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
     let share = Share::from_texts("100000000000000000000000000000000000000010000", wide).unwrap();
     let rows: Vec<_> = lines
@@ -50,10 +51,14 @@ async fn every_number_is_stored_to_the_digit() {
             assert_eq!(row.get::<_, &str>(0), text, "{table}");
         }
     }
-    let measures = "select billed, effective, contracted, list from chargeback_facts where amount = -1.5";
+    let measures =
+        "select billed, effective, contracted, list from chargeback_facts where amount = -1.5";
     assert_eq!(desk.texts(measures).await, ["(-2.0000000001,,0,0.0000000000000000000000000001)"]);
     let shares = "select distinct share_num, share_den from chargeback_facts";
-    assert_eq!(desk.texts(shares).await, [format!("(100000000000000000000000000000000000000010000,{wide})")]);
+    assert_eq!(
+        desk.texts(shares).await,
+        [format!("(100000000000000000000000000000000000000010000,{wide})")]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,14 +70,20 @@ async fn currencies_and_periods_of_one_date_stay_apart() {
     lines[5].billing_period = "2026-04".parse().unwrap();
     let unit = desk.put_direct(DAY, (3, 7), &lines).await;
     desk.make_visible(unit).await;
-    let sums = "select currency, billing_period, booking_period, sum(amount), count(distinct identity_id)
+    let sums =
+        "select currency, billing_period, booking_period, sum(amount), count(distinct identity_id)
         from chargebacks group by 1, 2, 3 order by 1, 2";
     assert_eq!(
         desk.texts(sums).await,
-        ["(EUR,2026-04,2026-04,1.1,1)", "(EUR,2026-05,2026-05,1.1,1)", "(USD,2026-05,2026-05,7.7,1)"]
+        [
+            "(EUR,2026-04,2026-04,1.1,1)",
+            "(EUR,2026-05,2026-05,1.1,1)",
+            "(USD,2026-05,2026-05,7.7,1)"
+        ]
     );
     // Replayed under other rules: the lines are not read again, their currencies come from the database.
-    let rows: Vec<_> = lines.iter().map(|line| (dimension("tag:search", 0, "direct"), whole(line))).collect();
+    let rows: Vec<_> =
+        lines.iter().map(|line| (dimension("tag:search", 0, "direct"), whole(line))).collect();
     let rows = desk.put_rows(DAY, 8, &lines, &rows).await;
     let lines = desk.put_lines(DAY, 5, &lines).await;
     desk.make_visible(desk.unit(DAY, 8, &lines, rows)).await;
@@ -95,8 +106,14 @@ async fn two_generations_are_kept_and_lines_are_stored_once() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     // All five generations were made from the same content: the lines of the first one serve.
-    assert_eq!(desk.text("select string_agg(distinct generation::text, ',') from billing").await, "5");
-    assert_eq!(desk.texts("select kind, generation, count(*) from line_archive group by 1, 2").await, ["(line,5,1)"]);
+    assert_eq!(
+        desk.text("select string_agg(distinct generation::text, ',') from billing").await,
+        "5"
+    );
+    assert_eq!(
+        desk.texts("select kind, generation, count(*) from line_archive group by 1, 2").await,
+        ["(line,5,1)"]
+    );
     assert_eq!(desk.text("select sum(amount) from chargebacks").await, "11");
     // Other lines twice: the first ones go with the last generation that was made from them.
     for generation in 20..22 {
@@ -119,8 +136,14 @@ async fn dimensions_that_are_gone_are_noticed_and_stored_again() {
     desk.execute("delete from chargeback_dimensions").await;
     let unit = desk.put_direct(DAY, (8, 9), &lines).await;
     desk.want(DAY, 9).await;
-    let Report::Failed(failed) = desk.commit(vec![unit.clone()]).await else { panic!("committed without a dimension") };
-    assert!(failed.class == FailureClass::Data && failed.reason.contains("0 are stored"), "{}", failed.reason);
+    let Report::Failed(failed) = desk.commit(vec![unit.clone()]).await else {
+        panic!("committed without a dimension")
+    };
+    assert!(
+        failed.class == FailureClass::Data && failed.reason.contains("0 are stored"),
+        "{}",
+        failed.reason
+    );
     desk.make_visible(unit).await;
     assert_eq!(desk.texts("select owner_id, amount from chargebacks").await, ["(checkout,5)"]);
 }
@@ -152,7 +175,13 @@ async fn months_are_made_beside_open_inserts() {
     let mut other = desk.client().await;
     let second = other.transaction().await.unwrap();
     second.batch_execute("set local lock_timeout = '5s'").await.unwrap();
-    second.execute("select ensure_month_partition(d) from unnest('{2026-06-30,2027-02-28}'::date[]) d", &[]).await.unwrap();
+    second
+        .execute(
+            "select ensure_month_partition(d) from unnest('{2026-06-30,2027-02-28}'::date[]) d",
+            &[],
+        )
+        .await
+        .unwrap();
     second.execute("select ensure_month_partition('2026-05-02')", &[]).await.unwrap();
     second.commit().await.unwrap();
     open.commit().await.unwrap();
@@ -169,7 +198,16 @@ async fn archived_lines_are_published_again_byte_for_byte() {
     desk.make_visible(unit.clone()).await;
     let subject = Stream::Line.wildcard();
     desk.bus.purge(Stream::Line, &subject).await.unwrap();
-    let read = || BatchReader::<LineBatch>::new(&desk.bus, Stream::Line, &desk.tenant, &desk.source, day(DAY), &unit.lines);
+    let read = || {
+        BatchReader::<LineBatch>::new(
+            &desk.bus,
+            Stream::Line,
+            &desk.tenant,
+            &desk.source,
+            day(DAY),
+            &unit.lines,
+        )
+    };
     assert!(read().next().await.is_err());
     desk.restore(vec![day(DAY)]).await;
     let until = Instant::now() + Duration::from_secs(60);

@@ -122,7 +122,7 @@ fn resources(bill: &mut Bill) -> Vec<Resource> {
                 service,
                 account,
                 region,
-                tags: DIALECT.tags(rng, team, environment),
+                tags: DIALECT.tags(rng, all.len(), team, environment),
                 daily,
                 hourly: false,
                 covered: service.sku == EC2.sku,
@@ -173,7 +173,7 @@ fn buckets(bill: &mut Bill) -> Vec<Resource> {
         let name = format!("acme-{}-{}", team.0, bill.rng.hex(6));
         Resource {
             id: format!("arn:aws:s3:::{name}"),
-            tags: DIALECT.tags(&mut bill.rng, team, "prod"),
+            tags: DIALECT.tags(&mut bill.rng, 0, team, "prod"),
             name,
             service: &S3,
             account,

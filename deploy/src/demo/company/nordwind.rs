@@ -96,7 +96,7 @@ const RESERVATION: Commitment = Commitment {
     upfront: true,
 };
 
-fn resource(bill: &mut Bill, service: &'static Service, account: Account, team: Team, daily: Units) -> Resource {
+fn resource(bill: &mut Bill, number: usize, service: &'static Service, account: Account, team: Team, daily: Units) -> Resource {
     let rng = &mut bill.rng;
     let (group, hex) = (account.1, rng.hex(8));
     let kind = service.resource_type;
@@ -106,7 +106,7 @@ fn resource(bill: &mut Bill, service: &'static Service, account: Account, team: 
         service,
         account,
         region: if account.0 == STREAMS.0 { STOCKHOLM } else { SWEDEN },
-        tags: DIALECT.tags(rng, team, "prod"),
+        tags: DIALECT.tags(rng, number, team, "prod"),
         daily,
         hourly: false,
         covered: service.sku == VM.sku,
@@ -127,12 +127,12 @@ fn azure(seed: u64) -> Bill {
         (&CDN, NEWS, SPORTS, 2, 180 * ONE),
     ] {
         for _ in 0..count {
-            all.push(resource(&mut bill, service, account, team, daily));
+            all.push(resource(&mut bill, all.len(), service, account, team, daily));
         }
     }
     // What everybody uses and nobody tags.
     for (service, daily, hourly) in [(&KUBERNETES, 3 * hours, true), (&MONITOR, 38 * ONE, false)] {
-        let untagged = resource(&mut bill, service, SHARED, NEWSROOM, daily);
+        let untagged = resource(&mut bill, 0, service, SHARED, NEWSROOM, daily);
         all.push(Resource { tags: String::new(), hourly, ..untagged });
     }
     bill.month(&all, Some(&RESERVATION));
@@ -145,8 +145,10 @@ fn azure(seed: u64) -> Bill {
 
 fn aws(seed: u64) -> Bill {
     let mut bill = Bill::new(seed, "nordwind aws", &AWS, 100);
-    let mut channel = |team| resource(&mut bill, &MEDIA, STREAMS, team, 18 * ONE);
-    let mut channels = vec![channel(PLAYER), channel(PLAYER), channel(SPORTS), channel(SPORTS)];
+    let teams = [PLAYER, PLAYER, SPORTS, SPORTS].into_iter().enumerate();
+    let mut channels: Vec<Resource> = teams
+        .map(|(number, team)| resource(&mut bill, number, &MEDIA, STREAMS, team, 18 * ONE))
+        .collect();
     if let Some(live) = channels.first_mut() {
         live.hourly = true;
     }

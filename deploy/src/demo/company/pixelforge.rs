@@ -78,13 +78,13 @@ const GATEWAY: Service = Service {
     sku: "MESH-CLIENT",
 };
 
-fn resource(bill: &mut Bill, service: &'static Service, account: Account, team: Team, daily: Units, region: Account) -> Resource {
+fn resource(bill: &mut Bill, number: usize, service: &'static Service, account: Account, team: Team, daily: Units, region: Account) -> Resource {
     let rng = &mut bill.rng;
     // Names follow a pattern; a table reads the squad out of it where the tag is missing.
     let name = format!("{}-{}-{}", team.0, service.resource_type.to_lowercase(), rng.hex(5));
     Resource {
         id: format!("//cloud/projects/{}/{}/{name}", account.0, region.0),
-        tags: DIALECT.tags(rng, team, "live"),
+        tags: DIALECT.tags(rng, number, team, "live"),
         name,
         service,
         account,
@@ -108,11 +108,11 @@ fn bill(seed: u64, name: &str, provider: &'static Provider, region: Account, siz
         (&EGRESS, MATCH, LOBBY, 1, 25 * ONE),
     ] {
         for _ in 0..count {
-            all.push(resource(&mut bill, service, account, team, daily * size / 4, region));
+            all.push(resource(&mut bill, all.len(), service, account, team, daily * size / 4, region));
         }
     }
     // The mesh between all services: nobody's, hour by hour.
-    let mesh = resource(&mut bill, &GATEWAY, MATCH, LOBBY, 2 * hours, region);
+    let mesh = resource(&mut bill, 0, &GATEWAY, MATCH, LOBBY, 2 * hours, region);
     all.push(Resource { name: format!("mesh-{}", region.0), tags: String::new(), hourly: true, ..mesh });
     bill.month(&all, None);
     bill.rebate("Sustained use discount", 20, |service| service.sku == COMPUTE.sku);

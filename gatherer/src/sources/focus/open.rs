@@ -106,3 +106,41 @@ impl Opened {
         Ok(Hash128::finish(&hasher.finalize()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_no_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |text: &str| std::fs::write(folder.path().join("a.csv"), text).unwrap();
+        let list =
+            || super::super::files::list(folder.path(), &["a.csv".to_owned()]).unwrap().remove(0);
+        let read = |listed: &Listed, meanwhile: &dyn Fn()| {
+            let mut opened = Opened::open(listed)?;
+            std::io::copy(&mut opened, &mut std::io::sink()).unwrap();
+            meanwhile();
+            opened.close(listed)
+        };
+        write("one");
+        assert_eq!(read(&list(), &|| ()).unwrap(), Hash128::of(b"one"));
+        // Longer; replaced by another file of the same length; gone.
+        let grown = read(&list(), &|| write("three")).unwrap_err();
+        assert!(grown.to_string().contains("a.csv changed while it was read"), "{grown}");
+        assert_eq!(grown.class(), proto::report::FailureClass::Transient);
+        let replaced = read(&list(), &|| {
+            std::fs::write(folder.path().join("b.csv"), "seven").unwrap();
+            std::fs::rename(folder.path().join("b.csv"), folder.path().join("a.csv")).unwrap();
+        });
+        assert!(matches!(replaced, Err(FocusError::Changed(_))));
+        let gone = read(&list(), &|| std::fs::remove_file(folder.path().join("a.csv")).unwrap())
+            .unwrap_err();
+        assert_eq!(gone.class(), proto::report::FailureClass::Transient);
+        // Changed between listing and opening.
+        write("one");
+        let listed = list();
+        write("two more");
+        assert!(matches!(Opened::open(&listed), Err(FocusError::Changed(_))));
+    }
+}

@@ -31,10 +31,20 @@ pub struct FileState {
     pub content: Hash128,
     /// The dates that it holds lines of, in the window or not.
     pub days: Days,
+    /// The dates out of the window that it holds records of which no line can be made. They are told once the window
+    /// reaches them.
+    pub refused: Days,
     /// Whether its stamp is not to be trusted, or what it said depended on the day.
     pub again: bool,
     /// What a person should know, and how often.
     pub warnings: Vec<(String, u64)>,
+}
+
+impl FileState {
+    /// Whether a file need not be read whole again.
+    fn holds(&self, file: &Listed, asked: &dyn Fn(UnitDate) -> bool) -> bool {
+        self.stamp == file.stamp && !self.again && !self.refused.iter().any(asked)
+    }
 }
 
 /// What a gather does about the files.
@@ -67,7 +77,7 @@ pub fn plan(
     let mut kept = vec![false; before.files.len()];
     for (at, file) in listed.iter().enumerate() {
         match places.get(file.name.as_str()) {
-            Some(&was) if before.files[was].stamp == file.stamp && !before.files[was].again => {
+            Some(&was) if before.files[was].holds(file, asked) => {
                 kept[was] = true;
                 plan.kept.push((at, was));
             }
@@ -103,7 +113,8 @@ mod tests {
     fn state(file: &Listed, days: &[i64]) -> FileState {
         let days = days.iter().map(|n| day(*n)).collect();
         let (name, stamp) = (file.name.clone(), file.stamp);
-        FileState { name, stamp, content: hash(0), days, again: false, warnings: Vec::new() }
+        let (content, refused, warnings) = (hash(0), Days::default(), Vec::new());
+        FileState { name, stamp, content, days, refused, again: false, warnings }
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub struct Reader<'a> {
 struct Seen {
     content: Hash128,
     days: BTreeSet<UnitDate>,
+    refused: BTreeSet<UnitDate>,
     too_early: bool,
     warnings: BTreeMap<String, u64>,
 }
@@ -78,6 +79,7 @@ impl<'a> Reader<'a> {
             stamp: file.stamp,
             content: seen.content,
             days: seen.days.into_iter().collect(),
+            refused: seen.refused.into_iter().collect(),
             again: fresh || seen.too_early,
             warnings: seen.warnings.into_iter().collect(),
         })
@@ -112,8 +114,8 @@ impl<'a> Reader<'a> {
             Err(error) => return Err(damaged(file, &records, error)),
         };
         let mut mapper = Mapper::new(self.wanted, &layout);
-        let (mut bytes, mut days, mut too_early, mut count) =
-            (Vec::new(), BTreeSet::new(), false, 0_u64);
+        let (mut bytes, mut days, mut refused) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut too_early, mut count) = (false, 0_u64);
         loop {
             let record = match records.read() {
                 Ok(Some(record)) => record,
@@ -141,8 +143,13 @@ impl<'a> Reader<'a> {
                 Outcome::Elsewhere(date) => _ = days.insert(date),
                 Outcome::Refused(refusal) if whole => {
                     too_early |= refusal.too_early;
-                    self.quarantine.push(&mapper.quarantine(&file.name, &record, *refusal))?;
-                    self.records += 1;
+                    let bad = mapper.quarantine(&file.name, &record, *refusal);
+                    if let Some(date) = bad.date.filter(|date| !asked(*date)) {
+                        refused.insert(date);
+                    } else {
+                        self.quarantine.push(&bad)?;
+                        self.records += 1;
+                    }
                 }
                 Outcome::Refused(_) => {}
             }
@@ -150,7 +157,7 @@ impl<'a> Reader<'a> {
         let warnings = std::mem::take(&mut mapper.warnings).0;
         let content = records.into_inner().close(file)?;
         self.watch.tick()?;
-        Ok(Seen { content, days, too_early, warnings })
+        Ok(Seen { content, days, refused, too_early, warnings })
     }
 }
 

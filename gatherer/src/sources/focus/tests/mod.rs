@@ -4,6 +4,7 @@ mod again;
 mod refused;
 mod shared;
 mod shuffle;
+mod speed;
 mod traps;
 
 use std::collections::BTreeMap;

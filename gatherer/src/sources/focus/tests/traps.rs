@@ -247,3 +247,18 @@ fn one_file_that_is_named_twice_is_read_once() {
     .unwrap();
     assert_eq!(tenant.gather().sum(Measure::Billed), "1.5");
 }
+
+#[test]
+fn large_lines_fill_batches_that_stay_small() {
+    let text = |n: usize, size: usize| format!("{n:05}").repeat(size / 5);
+    let mut bill = HEADER.to_owned();
+    for n in 0..300 {
+        let size = if n % 3 == 0 { 95_000 } else { 20_000 / (n + 1) };
+        bill += &GOOD.replace("Compute", &text(n, size)).replace("r-1", &format!("r-{n}"));
+        bill += "\n";
+    }
+    // The harness checks the size of every batch.
+    let found = Tenant::of(bill).gather();
+    assert_eq!((found.all().len(), found.quarantined.len()), (300, 0));
+    assert!(found.batches.values().next().unwrap().len() > 50);
+}

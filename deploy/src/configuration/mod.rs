@@ -1,0 +1,123 @@
+//! `apportion config check|schema` and `apportion rules show`.
+
+mod check;
+mod print;
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use coordinator::config::{self, Config};
+use proto::ids::{SourceId, TenantId};
+use proto::time::UnitDate;
+
+pub use check::{Checked, check};
+pub use print::rules;
+
+/// `config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Report every problem of every file, and run the tests of the rules
+    Check(Folder),
+    /// Print the JSON Schema of both files
+    Schema,
+}
+
+/// Where a configuration is.
+#[derive(Debug, Args)]
+pub struct Folder {
+    /// Folder with `apportion.yaml` and `tenants/`
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub config: PathBuf,
+}
+
+/// `rules`.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Print the chains in force, first to last: yours, the built-in ones, the default
+    Show(Show),
+}
+
+/// `rules show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// Where.
+    #[command(flatten)]
+    pub folder: Folder,
+    /// The tenant
+    #[arg(long, value_name = "ID")]
+    pub tenant: TenantId,
+    /// Only of this source [default: all]
+    #[arg(long, value_name = "ID")]
+    pub source: Option<SourceId>,
+    /// The charge date that they are for [default: today, UTC]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Option<UnitDate>,
+}
+
+impl ConfigCommand {
+    /// Runs it; the exit code: 1 when there are problems.
+    ///
+    /// # Errors
+    /// When nobody listens on stdout.
+    pub fn run(self) -> Result<u8> {
+        let (text, code) = match self {
+            Self::Check(folder) => {
+                let Checked { text, sound } = check(&folder.config, &environment);
+                (text, u8::from(!sound))
+            }
+            Self::Schema => (format!("{:#}\n", config::json_schema()), 0),
+        };
+        say(&text)?;
+        Ok(code)
+    }
+}
+
+impl RulesCommand {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// When the configuration has problems, or no such tenant or source.
+    pub fn run(self) -> Result<u8> {
+        let Self::Show(show) = self;
+        let config = load(&show.folder.config)?;
+        let known = || config.tenants.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let Some(tenant) = config.tenants.get(&show.tenant) else {
+            bail!("there is no tenant {}: known are {}", show.tenant, known());
+        };
+        if let Some(source) = show.source.as_ref().filter(|source| tenant.source(source).is_none()) {
+            let known: Vec<&str> = tenant.sources.iter().map(|source| source.id.as_str()).collect();
+            bail!("tenant {} has no source {source}: known are {}", show.tenant, known.join(", "));
+        }
+        let date = show.date.unwrap_or_else(today);
+        let wanted = tenant.sources.iter().filter(|s| show.source.as_ref().is_none_or(|id| *id == s.id));
+        let texts: Vec<String> = wanted.map(|source| rules(tenant, source, date)).collect();
+        say(&texts.join("\n"))?;
+        Ok(0)
+    }
+}
+
+/// Reads a folder; every problem of it is the error.
+///
+/// # Errors
+/// See there.
+pub fn load(folder: &Path) -> Result<Config> {
+    config::load(folder, &environment)
+        .map_err(|problems| anyhow::anyhow!("the configuration has problems\n{problems}"))
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn today() -> UnitDate {
+    UnitDate::new(jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date())
+}
+
+fn say(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("nobody listens on stdout")
+}

@@ -1,0 +1,174 @@
+//! What `status` sees.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Result;
+use runtime::bus::Bus;
+use serde::Serialize;
+
+use crate::store;
+use crate::summary::describe;
+
+/// How many waiting dates and emissions are listed.
+const LISTED_MAX: i64 = 10;
+/// How long NATS may take to answer.
+const NATS_LIMIT: Duration = Duration::from_secs(3);
+
+/// Where everything stands. Serialises as the JSON document of `status --json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// Process id of the `up` or `run` over the data folder, if one runs.
+    pub pid: Option<u32>,
+    /// How to reach the database with psql; `None` where the address holds a password.
+    pub database: Option<String>,
+    /// Are our tables there?
+    #[serde(skip)]
+    pub migrated: bool,
+    /// The coordinator that leads, if its lease runs.
+    pub leader: Option<String>,
+    /// Every source in force.
+    pub sources: Vec<SourceStatus>,
+    /// Tasks that are out, by step.
+    pub tasks: BTreeMap<String, i64>,
+    /// Dates that failed, wait or are quarantined: the first ones.
+    pub waiting: Vec<Problem>,
+    /// How many there are.
+    pub waiting_count: i64,
+    /// Emissions that failed: the first ones.
+    pub emissions_failed: Vec<Problem>,
+    /// How many there are.
+    pub emissions_failed_count: i64,
+    /// Messages per stream; `None`: NATS was not asked or did not answer.
+    pub streams: Option<Vec<StreamStatus>>,
+}
+
+/// One source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SourceStatus {
+    /// Its tenant.
+    pub tenant: String,
+    /// Its id.
+    pub source: String,
+    /// Its kind.
+    pub kind: String,
+    /// Number of dates by state.
+    pub dates: BTreeMap<String, i64>,
+    /// First and last visible date.
+    pub visible: Option<(String, String)>,
+    /// When the last good gather ended.
+    pub gathered_at: Option<String>,
+    /// Records that it read.
+    pub records: Option<i64>,
+    /// Is a gather under way?
+    pub gathering: bool,
+    /// Failed gathers since the last good one.
+    pub failed_gathers: i32,
+    /// Why the last one failed.
+    pub error: Option<String>,
+    /// Quarantined records in force.
+    pub quarantined: i64,
+    /// Emissions that are due.
+    pub emissions_due: i64,
+    /// What a person should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that a person should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// What.
+    pub text: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// A date, or its emission, that does not go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// `tenant/source/date`.
+    pub unit: String,
+    /// For people.
+    pub text: String,
+}
+
+/// A stream of NATS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StreamStatus {
+    /// Its name.
+    pub stream: String,
+    /// Messages in it; each has a subject of its own.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Looks at the database, and at NATS where it is known.
+pub fn look(url: &str, nats: Option<&str>, pid: Option<u32>) -> Result<Standing> {
+    let mut client = store::connect(url)?;
+    let mut view = store::view(&mut client)?;
+    let config: postgres::Config = url.parse()?;
+    let database = config.get_password().is_none().then(|| url.to_owned());
+    let mut standing = Standing { pid, database, ..Standing::default() };
+    standing.migrated = store::is_migrated(&mut view)?;
+    if !standing.migrated {
+        return Ok(standing);
+    }
+    standing.leader = store::leader(&mut view)?.filter(|leader| leader.alive).map(|leader| leader.holder);
+    let mut work = store::work(&mut view)?;
+    for row in store::sources(&mut view)? {
+        let work = work.remove(&row.key).unwrap_or_default();
+        let warning = |(text, count): (String, u64)| Warning { text, count };
+        standing.sources.push(SourceStatus {
+            tenant: row.key.0,
+            source: row.key.1,
+            kind: row.kind,
+            dates: work.states,
+            visible: work.visible,
+            gathered_at: row.gathered_at,
+            records: row.records,
+            gathering: row.gathering,
+            failed_gathers: row.attempts,
+            error: row.last_error,
+            quarantined: row.quarantined,
+            emissions_due: work.emissions,
+            warnings: row.warnings.into_iter().map(warning).collect(),
+        });
+    }
+    standing.tasks = store::tasks(&mut view)?;
+    let unit = |(tenant, source): &store::SourceKey, date: &str| format!("{tenant}/{source}/{date}");
+    let stuck = store::stuck(&mut view, LISTED_MAX, true)?;
+    standing.waiting_count = stuck.all;
+    standing.waiting = stuck
+        .first
+        .iter()
+        .map(|stuck| Problem { unit: unit(&stuck.key, &stuck.date), text: describe::unit(stuck) })
+        .collect();
+    let emissions = store::emissions(&mut view, LISTED_MAX, true)?;
+    standing.emissions_failed_count = emissions.all;
+    standing.emissions_failed = emissions
+        .first
+        .iter()
+        .map(|due| Problem { unit: unit(&due.key, &due.date), text: describe::emission(due) })
+        .collect();
+    standing.streams = nats.and_then(streams);
+    Ok(standing)
+}
+
+/// Messages per stream. That NATS is away is no reason to say nothing of the rest.
+fn streams(url: &str) -> Option<Vec<StreamStatus>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let asked = runtime.block_on(async {
+        tokio::time::timeout(NATS_LIMIT, async {
+            Bus::connect(url, "status").await?.stream_usage().await
+        })
+        .await
+    });
+    let usage = asked.ok()?.ok()?;
+    let status = |(stream, messages, bytes): (proto::subject::Stream, u64, u64)| StreamStatus {
+        stream: stream.name().to_owned(),
+        messages,
+        bytes,
+    };
+    Some(usage.into_iter().map(status).collect())
+}

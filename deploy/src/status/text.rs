@@ -1,0 +1,109 @@
+//! `status` for people. Pure.
+
+use std::path::Path;
+
+use super::look::{Problem, SourceStatus, Standing};
+use crate::summary::table;
+
+/// Nothing runs and no database is known.
+#[must_use]
+pub fn nothing(data_dir: &Path, json: bool) -> String {
+    if json {
+        return "{\"pid\":null,\"sources\":[]}\n".to_owned();
+    }
+    format!(
+        "nothing runs over {}: start it with `apportion up --data-dir {0}`, or name another folder with --data-dir, or \
+         a database with DATABASE_URL\n",
+        data_dir.display()
+    )
+}
+
+/// Where everything stands.
+#[must_use]
+pub fn standing(standing: &Standing) -> String {
+    let mut text = match standing.pid {
+        Some(pid) => format!("apportion runs (pid {pid})"),
+        None => "no apportion of this data folder runs".to_owned(),
+    };
+    match &standing.leader {
+        Some(holder) => text.push_str(&format!("; coordinator {holder} leads\n")),
+        None => text.push_str("; no coordinator leads: nothing is calculated\n"),
+    }
+    if let Some(url) = &standing.database {
+        text.push_str(&format!("psql '{url}'    (schema apportion)\n"));
+    }
+    if standing.sources.is_empty() {
+        text.push_str("\nno source is in force yet\n");
+        return text;
+    }
+    let rows: Vec<Vec<String>> = standing.sources.iter().map(row).collect();
+    let header = [
+        "tenant", "source", "kind", "visible", "last gather", "dates", "waiting", "quarantined", "records",
+        "bad records", "emissions due",
+    ];
+    text.push_str(&format!("\n{}", table(&header, 5, &rows)));
+    let out: Vec<String> = standing.tasks.iter().map(|(step, count)| format!("{step} {count}")).collect();
+    let out = if out.is_empty() { "none".to_owned() } else { out.join(", ") };
+    text.push_str(&format!("\ntasks out: {out}\n"));
+    if let Some(streams) = &standing.streams {
+        let rows: Vec<Vec<String>> = streams
+            .iter()
+            .map(|s| vec![s.stream.clone(), s.messages.to_string(), s.bytes.to_string()])
+            .collect();
+        text.push_str(&format!("\n{}", table(&["stream", "messages", "bytes"], 1, &rows)));
+    }
+    for source in &standing.sources {
+        let name = format!("{}/{}", source.tenant, source.source);
+        if let Some(error) = &source.error {
+            text.push_str(&format!("\n{name} cannot be gathered ({} attempts): {error}\n", source.failed_gathers));
+        }
+        for warning in &source.warnings {
+            text.push_str(&format!("\nwarning: {name}: {} ({} times)\n", warning.text, warning.count));
+        }
+    }
+    text.push_str(&list("dates that do not go on", &standing.waiting, standing.waiting_count));
+    text.push_str(&list("emissions that failed", &standing.emissions_failed, standing.emissions_failed_count));
+    text
+}
+
+fn row(source: &SourceStatus) -> Vec<String> {
+    let count = |states: &[&str]| states.iter().filter_map(|state| source.dates.get(*state)).sum::<i64>();
+    let all: i64 = source.dates.values().sum();
+    let visible = match &source.visible {
+        Some((first, last)) => format!("{first} to {last}"),
+        None => "nothing".to_owned(),
+    };
+    let gathered = match (&source.gathered_at, source.gathering) {
+        (_, true) => "under way".to_owned(),
+        (Some(at), false) => at.clone(),
+        (None, false) => "never".to_owned(),
+    };
+    let quarantined = count(&["quarantined"]);
+    let numbers = [
+        all,
+        all - count(&["visible"]) - quarantined,
+        quarantined,
+        source.records.unwrap_or(0),
+        source.quarantined,
+        source.emissions_due,
+    ];
+    [source.tenant.clone(), source.source.clone(), source.kind.clone(), visible, gathered]
+        .into_iter()
+        .chain(numbers.map(|number| number.to_string()))
+        .collect()
+}
+
+fn list(what: &str, problems: &[Problem], count: i64) -> String {
+    if count == 0 {
+        return String::new();
+    }
+    let mut text = format!("\n{count} {what}:\n");
+    for problem in problems {
+        text.push_str(&format!("  {}\n", problem.text));
+    }
+    let rest = count - problems.len() as i64;
+    if rest > 0 {
+        text.push_str(&format!("  and {rest} more\n"));
+    }
+    text
+}

@@ -1,0 +1,56 @@
+//! What the commands read in Postgres: all of their SQL, none of which writes.
+
+mod progress;
+mod sources;
+mod totals;
+mod trouble;
+
+pub use progress::{Progress, progress};
+pub use sources::{Leader, RunRow, SourceRow, Work, leader, run, sources, tasks, work};
+pub use totals::{SourceKey, UnitCount, allocated, counts, lines, quarantined_amounts, received};
+pub use trouble::{Emission, Given, Quarantined, Stuck, emissions, quarantined, stuck};
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use postgres::{Client, IsolationLevel, NoTls, Transaction};
+
+/// How long a server may take to let us in.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Visible dates in the range that each source in force speaks for. `fresh`: made from the lines in force.
+const VISIBLE: &str = "visible as (
+  select p.tenant, p.source, p.date, p.visible_generation, p.visible_lines_generation, p.received, p.withdrawn,
+    coalesce(p.visible_rows, 0) as visible_rows, p.lines_hash is not distinct from p.visible_lines_hash as fresh
+  from pipeline_state p join source_state s using (tenant, source)
+  where s.in_force and p.visible_generation > 0
+    and p.date between coalesce(s.covered_from, p.date) and coalesce(s.covered_to, p.date))";
+
+/// Connects to a database of ours. Must not be called on a runtime's thread.
+pub fn connect(url: &str) -> Result<Client> {
+    let mut config: postgres::Config = url.parse().context("DATABASE_URL is no Postgres URL")?;
+    let mut client = config
+        .connect_timeout(CONNECT_LIMIT)
+        .application_name("apportion")
+        .connect(NoTls)
+        .context("no database answers: is it running, and is DATABASE_URL right?")?;
+    client.batch_execute("set search_path = apportion; set timezone = 'UTC'")?;
+    Ok(client)
+}
+
+/// One view of everything: what is read in it belongs together.
+pub fn view(client: &mut Client) -> Result<Transaction<'_>> {
+    let level = IsolationLevel::RepeatableRead;
+    client
+        .build_transaction()
+        .isolation_level(level)
+        .read_only(true)
+        .start()
+        .context("the database takes no transaction")
+}
+
+/// Are our tables there?
+pub fn is_migrated(txn: &mut Transaction<'_>) -> Result<bool> {
+    let sql = "select to_regclass('apportion.commits') is not null";
+    Ok(txn.query_one(sql, &[])?.get(0))
+}

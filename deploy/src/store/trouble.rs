@@ -1,0 +1,113 @@
+//! What does not go on by itself.
+
+use anyhow::{Context, Result};
+use postgres::{Row, Transaction};
+
+use super::SourceKey;
+
+/// A list of which only the first few were fetched.
+#[derive(Debug, Clone)]
+pub struct Given<T> {
+    /// The first of them.
+    pub first: Vec<T>,
+    /// How many there are.
+    pub all: i64,
+}
+
+/// A date that is not visible as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stuck {
+    /// Tenant and source.
+    pub key: SourceKey,
+    /// The date.
+    pub date: String,
+    /// Its state.
+    pub state: String,
+    /// Failed attempts.
+    pub attempts: i32,
+    /// The last error.
+    pub error: Option<String>,
+}
+
+/// A visible date that an emitter has not carried outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emission {
+    /// Tenant and source.
+    pub key: SourceKey,
+    /// The date.
+    pub date: String,
+    /// The emitter.
+    pub emitter: String,
+    /// The last error.
+    pub error: Option<String>,
+}
+
+/// A record that could not be understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Tenant and source.
+    pub key: SourceKey,
+    /// File, and line in it.
+    pub place: (String, i64),
+    /// The column at fault.
+    pub column: Option<String>,
+    /// What is wrong and how to mend it.
+    pub reason: String,
+    /// The cell or record.
+    pub text: String,
+}
+
+fn given<T>(rows: &[Row], all: usize, one: impl Fn(&Row) -> T) -> Given<T> {
+    Given { first: rows.iter().map(one).collect(), all: rows.first().map_or(0, |row| row.get(all)) }
+}
+
+/// Up to `limit` dates that are not visible as they should be; with `failed`, only those with an error, a wait or a
+/// quarantine.
+pub fn stuck(txn: &mut Transaction<'_>, limit: i64, failed: bool) -> Result<Given<Stuck>> {
+    let sql = "select p.tenant, p.source, p.date::text, p.state, p.attempts, p.last_error, count(*) over ()
+               from pipeline_state p join source_state s using (tenant, source)
+               where s.in_force and p.state <> 'visible'
+                 and (not $2 or p.state in ('waiting', 'quarantined') or p.attempts > 0)
+               order by p.state <> 'quarantined', p.tenant, p.source, p.date limit $1";
+    let rows = txn.query(sql, &[&limit, &failed]).context("cannot list dates that wait")?;
+    Ok(given(&rows, 6, |row| Stuck {
+        key: (row.get(0), row.get(1)),
+        date: row.get(2),
+        state: row.get(3),
+        attempts: row.get(4),
+        error: row.get(5),
+    }))
+}
+
+/// Up to `limit` emissions that are due; with `failed`, only those that failed before.
+pub fn emissions(txn: &mut Transaction<'_>, limit: i64, failed: bool) -> Result<Given<Emission>> {
+    let sql = "select p.tenant, p.source, p.date::text, e.emitter, r.last_error, count(*) over ()
+               from pipeline_state p join source_state s using (tenant, source) join emitters e using (tenant)
+               left join emission_records r using (tenant, source, date, emitter)
+               where s.in_force and p.visible_generation > 0
+                 and (coalesce(r.generation, 0) < p.visible_generation or r.emitter_hash is distinct from e.hash)
+                 and (not $2 or r.attempts > 0)
+               order by p.tenant, p.source, e.emitter, p.date limit $1";
+    let rows = txn.query(sql, &[&limit, &failed]).context("cannot list emissions")?;
+    Ok(given(&rows, 5, |row| Emission {
+        key: (row.get(0), row.get(1)),
+        date: row.get(2),
+        emitter: row.get(3),
+        error: row.get(4),
+    }))
+}
+
+/// Up to `limit` quarantined records in force, in the order of files and lines.
+pub fn quarantined(txn: &mut Transaction<'_>, limit: i64) -> Result<Given<Quarantined>> {
+    let sql = "select q.tenant, q.source, q.file, q.line, q.column_name, q.reason, q.text, count(*) over ()
+               from quarantined q join source_state s using (tenant, source) where s.in_force
+               order by q.tenant, q.source, q.file collate \"C\", q.line limit $1";
+    let rows = txn.query(sql, &[&limit]).context("cannot list quarantined records")?;
+    Ok(given(&rows, 7, |row| Quarantined {
+        key: (row.get(0), row.get(1)),
+        place: (row.get(2), row.get(3)),
+        column: row.get(4),
+        reason: row.get(5),
+        text: row.get(6),
+    }))
+}

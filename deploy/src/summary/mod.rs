@@ -1,0 +1,63 @@
+//! The summary at the end of `run --once`: what came, where it went, and the proof that nothing is lost.
+
+pub mod describe;
+mod gather;
+mod model;
+#[cfg(test)]
+mod tests;
+mod text;
+mod trouble;
+
+pub use model::{Gap, Money, Source, Summary};
+pub use text::table;
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+
+use crate::store;
+
+/// What is summarised, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The database.
+    pub database_url: &'a str,
+    /// The run that has ended.
+    pub run: &'a str,
+    /// The exit code that it ended with, 0 or 1.
+    pub code: u8,
+    /// One JSON document on stdout instead of text.
+    pub json: bool,
+    /// Quarantined records are accepted.
+    pub allow_quarantine: bool,
+}
+
+/// Prints the summary of a run that has ended and says the exit code of the whole: 0, or 1 when something is missing,
+/// quarantined or does not add up. Must not be called on a runtime's thread.
+///
+/// # Errors
+/// When the database cannot be read or nobody listens on stdout.
+pub fn summarise(request: &Request<'_>) -> Result<u8> {
+    let mut client = store::connect(request.database_url)?;
+    let mut view = store::view(&mut client)?;
+    let summary = gather::summary(&mut view, request.run)?;
+    let troubles = trouble::troubles(&mut view, request.run, &summary)?;
+    view.commit().context("the database lost its view")?;
+    let mut out = std::io::stdout().lock();
+    let mut said = if request.json {
+        let document = serde_json::to_string(&summary.document())?;
+        writeln!(out, "{document}")?;
+        String::new()
+    } else {
+        text::summary(&summary)
+    };
+    said.push_str(&text::troubles(&troubles));
+    if request.json {
+        // stdout holds the document only.
+        std::io::stderr().lock().write_all(said.as_bytes())?;
+    } else {
+        out.write_all(said.as_bytes())?;
+    }
+    out.flush().context("nobody listens on stdout")?;
+    Ok(summary.exit_code(request.code, request.allow_quarantine))
+}
