@@ -10,6 +10,7 @@ use backon::{BlockingRetryable, ConstantBuilder};
 use crate::cli::Launch;
 use crate::folder::{DataFolder, Running};
 use crate::process::{Recipe, exe};
+use crate::progress;
 use crate::servers::find::Program;
 use crate::servers::{
     EmbeddedNats, EmbeddedPostgres, NatsOptions, PostgresOptions, forsaken, given,
@@ -52,7 +53,9 @@ pub fn launch(options: &Launch, once: Option<Once>) -> Result<u8> {
     if echo {
         eprintln!("running; Ctrl-C stops");
     }
+    let watching = once.map(|_| progress::watch(&urls.database_url, &run));
     let outcome = supervisor.run_until(&shutdown)?;
+    drop(watching);
     let code = match (outcome, once) {
         (Outcome::Finished(code), Some(once)) => {
             let finished = Finished {

@@ -31,13 +31,8 @@ pub fn watch(database_url: &str, run: &str) -> Watching {
     let started = std::thread::Builder::new().name("progress".into()).spawn(move || {
         let mut screen = Screen::new();
         let mut client: Option<Client> = None;
-        loop {
-            match stopped.recv_timeout(LOOK_EVERY) {
-                Err(RecvTimeoutError::Timeout) => {
-                    look(&mut client, &url, &run, &mut screen);
-                }
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
-            }
+        while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+            look(&mut client, &url, &run, &mut screen);
         }
         look(&mut client, &url, &run, &mut screen);
         screen.end();
@@ -91,10 +86,10 @@ impl Screen {
             return Self::Lines { said: None, now: None };
         }
         let all = MultiProgress::new();
-        let style = ProgressStyle::with_template("{prefix:>9} {bar:40} {pos}/{len} {msg}");
+        let style = ProgressStyle::with_template("{prefix:>9} {bar:40} {msg}");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = |name: &'static str| {
-            all.add(ProgressBar::new(0).with_style(style.clone()).with_prefix(name))
+            all.add(ProgressBar::new(1).with_style(style.clone()).with_prefix(name))
         };
         let bars = [bar("gathered"), bar("visible"), bar("emitted")];
         Self::Bars { all, bars }
@@ -104,15 +99,19 @@ impl Screen {
         match self {
             Self::Bars { bars, .. } => {
                 let of = [progress.sources, progress.units, progress.emissions];
-                for ((bar, (done, all)), unit) in bars.iter().zip(of).zip(["sources", "dates", "dates"]) {
-                    bar.set_length(all);
+                for ((bar, (done, all)), unit) in
+                    bars.iter().zip(of).zip(["sources", "dates", "dates"])
+                {
+                    // Nothing known yet is nothing done, not all.
+                    bar.set_length(all.max(1));
                     bar.set_position(done);
-                    bar.set_message(unit);
+                    bar.set_message(format!("{done}/{all} {unit}"));
                 }
             }
             Self::Lines { said, now } => {
                 *now = Some(progress);
-                let due = said.is_none_or(|(before, at)| before != progress && at.elapsed() >= SAY_EVERY);
+                let due =
+                    said.is_none_or(|(before, at)| before != progress && at.elapsed() >= SAY_EVERY);
                 // Nothing is known in the first moments of a first run.
                 if due && progress.units.1 > 0 {
                     eprintln!("{}", line(progress));
@@ -130,7 +129,9 @@ impl Screen {
                     tracing::debug!("the bars stay: {error}");
                 }
             }
-            Self::Lines { said, now: Some(now) } if said.is_none_or(|(before, _)| before != now) => {
+            Self::Lines { said, now: Some(now) }
+                if said.is_none_or(|(before, _)| before != now) =>
+            {
                 eprintln!("{}", line(now));
             }
             Self::Lines { .. } => {}

@@ -48,7 +48,9 @@ pub fn new_run() -> String {
 pub fn check(folder: &Path) -> Result<()> {
     match ::coordinator::life::load(folder) {
         Ok(_) => Ok(()),
-        Err(::coordinator::CoordinatorError::Problems(problems)) => bail!("the configuration cannot run\n{problems}"),
+        Err(::coordinator::CoordinatorError::Problems(problems)) => {
+            bail!("the configuration cannot run\n{problems}")
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -65,7 +67,9 @@ pub fn migrate(database_url: &str) -> Result<()> {
 pub fn migrate_given() -> Result<()> {
     let url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
     let Some(url) = url else {
-        bail!("DATABASE_URL is not set: name the database, such as postgresql://USER:PASSWORD@HOST/NAME");
+        bail!(
+            "DATABASE_URL is not set: name the database, such as postgresql://USER:PASSWORD@HOST/NAME"
+        );
     };
     let ran = ::coordinator::migrate::migrate(&url)?;
     if ran.is_empty() {

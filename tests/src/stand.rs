@@ -202,7 +202,8 @@ impl Stand {
         let folder = self.data().join("postgres");
         ensure!(folder.is_dir(), "no run has made a database in {}", self.data().display());
         let mut server = EmbeddedPostgres::start(&folder, PostgresOptions::default())?;
-        let answer = Client::connect(&server.url(), NoTls).map_err(Into::into).and_then(|mut c| ask(&mut c));
+        let answer =
+            Client::connect(&server.url(), NoTls).map_err(Into::into).and_then(|mut c| ask(&mut c));
         server.stop()?;
         answer
     }
@@ -299,7 +300,11 @@ impl Started {
                 self.ended = true;
                 bail!("it ended with {status} before {what}; it said:\n{}", self.said());
             }
-            ensure!(Instant::now() < deadline, "waited in vain until {what}; it said:\n{}", self.said());
+            ensure!(
+                Instant::now() < deadline,
+                "waited in vain until {what}; it said:\n{}",
+                self.said()
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
     }

@@ -191,7 +191,10 @@ fn specials(rng: &mut StdRng, date: UnitDate, currency: &str) -> Vec<Line> {
     vec![
         line(&cost(rng)).set("ChargeCategory", "Tax").set("InvoiceId", "0042"),
         line("-3.333333333").set("ChargeCategory", "Credit").set("ResourceId", "i-3"),
-        line("0").set("ChargeCategory", "Purchase").set("BilledCost", "700").set("CommitmentDiscountId", "sp-1"),
+        line("0")
+            .set("ChargeCategory", "Purchase")
+            .set("BilledCost", "700")
+            .set("CommitmentDiscountId", "sp-1"),
         line("2.5")
             .set("BilledCost", "0")
             .set("CommitmentDiscountId", "sp-1")

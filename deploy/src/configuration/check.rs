@@ -25,7 +25,8 @@ pub fn check(folder: &Path, env: &dyn Fn(&str) -> Option<String>) -> Checked {
     };
     let tenants = found.tenants.values();
     let run = allocator::domain::trial::check;
-    let failed: Vec<_> = tenants.clone().flat_map(|tenant| config::run_tests(tenant, run)).collect();
+    let failed: Vec<_> =
+        tenants.clone().flat_map(|tenant| config::run_tests(tenant, run)).collect();
     let notes: Vec<_> = tenants.clone().flat_map(refuse_unbuilt).collect();
     let (failures, sound) = (failed.len(), failed.is_empty());
     let mut text = String::new();

@@ -84,16 +84,19 @@ impl RulesCommand {
     pub fn run(self) -> Result<u8> {
         let Self::Show(show) = self;
         let config = load(&show.folder.config)?;
-        let known = || config.tenants.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let known =
+            || config.tenants.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let Some(tenant) = config.tenants.get(&show.tenant) else {
             bail!("there is no tenant {}: known are {}", show.tenant, known());
         };
-        if let Some(source) = show.source.as_ref().filter(|source| tenant.source(source).is_none()) {
+        if let Some(source) = show.source.as_ref().filter(|source| tenant.source(source).is_none())
+        {
             let known: Vec<&str> = tenant.sources.iter().map(|source| source.id.as_str()).collect();
             bail!("tenant {} has no source {source}: known are {}", show.tenant, known.join(", "));
         }
         let date = show.date.unwrap_or_else(today);
-        let wanted = tenant.sources.iter().filter(|s| show.source.as_ref().is_none_or(|id| *id == s.id));
+        let wanted =
+            tenant.sources.iter().filter(|s| show.source.as_ref().is_none_or(|id| *id == s.id));
         let texts: Vec<String> = wanted.map(|source| rules(tenant, source, date)).collect();
         say(&texts.join("\n"))?;
         Ok(0)

@@ -12,7 +12,10 @@ pub fn rules(tenant: &TenantConfig, source: &SourceConfig, date: UnitDate) -> St
     let owner = source.owner_fields();
     let bare = match owner {
         [] => "never applies: the source has no `owner`".to_owned(),
-        fields => format!("looks at {}", fields.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        fields => format!(
+            "looks at {}",
+            fields.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        ),
     };
     let mut text = format!(
         "# tenant {}, source {} (kind {}, cost {}), charges of {date}; bare `direct` {bare}\n",
@@ -74,7 +77,10 @@ fn chain(tiers: &[Tier], indent: usize, text: &mut String) {
         };
         text.push_str(&format!("{blanks}- composition:\n"));
         for part in parts {
-            text.push_str(&format!("{blanks}    - percent: {}\n{blanks}      chain:\n", part.percent));
+            text.push_str(&format!(
+                "{blanks}    - percent: {}\n{blanks}      chain:\n",
+                part.percent
+            ));
             chain(&part.chain, indent + 8, text);
         }
     }
@@ -91,7 +97,8 @@ fn tier(tier: &Tier) -> String {
             format!("usage_ratio: {{ metric: {} }}", list(metrics.iter().map(|m| scalar(m))))
         }
         Tier::Fixed(FixedShares::Inline(shares)) => {
-            let shares = shares.iter().map(|(owner, percent)| format!("{}: {percent}", scalar(owner)));
+            let shares =
+                shares.iter().map(|(owner, percent)| format!("{}: {percent}", scalar(owner)));
             format!("fixed: {}", map(shares))
         }
         Tier::Fixed(FixedShares::Table(table)) => format!("fixed: {{ table: {} }}", scalar(table)),
@@ -104,7 +111,8 @@ fn tier(tier: &Tier) -> String {
 
 fn cost_share(share: &CostShare) -> String {
     let within = |fields: &[Field]| {
-        (!fields.is_empty()).then(|| format!("within: {}", list(fields.iter().map(|f| scalar(&f.to_string())))))
+        (!fields.is_empty())
+            .then(|| format!("within: {}", list(fields.iter().map(|f| scalar(&f.to_string())))))
     };
     match share {
         CostShare::Driver { driver, within: fields } => {

@@ -90,16 +90,30 @@ fn chains_in_force_come_in_their_order_with_ids() {
     let text = shown("2026-09-15");
     let ids: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("- id: ")).collect();
     let wanted = [
-        "support", "tax", "savings-plan-fee", "observability", "shared-cluster", "network-before", "tagged",
-        "by-account", "focus/unused-commitment@1", "focus/credit@1", "focus/default@1",
+        "support",
+        "tax",
+        "savings-plan-fee",
+        "observability",
+        "shared-cluster",
+        "network-before",
+        "tagged",
+        "by-account",
+        "focus/unused-commitment@1",
+        "focus/credit@1",
+        "focus/default@1",
     ];
     assert_eq!(ids, wanted);
     assert!(text.starts_with(
         "# tenant acme, source aws (kind focus, cost EffectiveCost), charges of 2026-09-15; bare `direct` looks at vtag.team\n# yours\n"
     ));
     assert!(text.contains("# built in\n- id: focus/unused-commitment@1\n"), "{text}");
-    assert!(text.ends_with("# default\n- id: focus/default@1\n  chain:\n    - direct\n    - unallocated: untagged\n"));
-    assert!(shown("2026-09-16").contains("- id: network-after\n") && !shown("2026-09-16").contains("network-before"));
+    assert!(text.ends_with(
+        "# default\n- id: focus/default@1\n  chain:\n    - direct\n    - unallocated: untagged\n"
+    ));
+    assert!(
+        shown("2026-09-16").contains("- id: network-after\n")
+            && !shown("2026-09-16").contains("network-before")
+    );
     let sources: Vec<&Rule> = acme.rules_in_force(source, "2026-09-15".parse().unwrap());
     assert_eq!(sources.len(), wanted.len());
 }
@@ -112,19 +126,29 @@ fn a_check_says_everything_in_one_go() {
     write(folder.path(), "tenants/b.yaml", &format!("{source}groups: {{ g: 5 }}\n"));
     let Checked { text, sound } = check(folder.path(), &no_env);
     assert!(!sound);
-    assert!(text.contains("tenants/a.yaml:1:1: ") && text.contains("did you mean `currency`?"), "{text}");
+    assert!(
+        text.contains("tenants/a.yaml:1:1: ") && text.contains("did you mean `currency`?"),
+        "{text}"
+    );
     assert!(text.contains("tenants/b.yaml:2:") && text.ends_with("\n\n2 problems\n"), "{text}");
 
     let rules = "allocation: [ { id: r, chain: [ { direct: tag.team }, { in_proportion_to_cost: {} } ] } ]\n";
     let test = |owner: &str| {
-        format!("tests: [ {{ name: t, line: {{ tag.team: x, cost: 1, date: 2026-09-01 }}, expect: {{ {owner}: 1 }} }} ]\n")
+        format!(
+            "tests: [ {{ name: t, line: {{ tag.team: x, cost: 1, date: 2026-09-01 }}, expect: {{ {owner}: 1 }} }} ]\n"
+        )
     };
     write(folder.path(), "tenants/a.yaml", source);
     write(folder.path(), "tenants/b.yaml", &format!("{source}{rules}{}", test("y")));
     let Checked { text, sound } = check(folder.path(), &no_env);
     assert!(!sound);
     assert!(text.contains("test `t`: ") && text.contains("x got 1, not nothing"), "{text}");
-    assert!(text.contains("note: tenants/b.yaml: rule `r`: in_proportion_to_cost runs over the line's date only"), "{text}");
+    assert!(
+        text.contains(
+            "note: tenants/b.yaml: rule `r`: in_proportion_to_cost runs over the line's date only"
+        ),
+        "{text}"
+    );
     assert!(text.ends_with("2 tenants, 2 sources, 1 rule, 1 test: 1 test failed\n"), "{text}");
 
     write(folder.path(), "tenants/b.yaml", &format!("{source}{rules}{}", test("x")));

@@ -168,7 +168,12 @@ pub struct Charge {
 impl Charge {
     /// A charge of `provider` without amounts, for people to fill in.
     #[must_use]
-    pub fn new(provider: &'static Provider, start: UtcSeconds, end: UtcSeconds, category: &'static str) -> Self {
+    pub fn new(
+        provider: &'static Provider,
+        start: UtcSeconds,
+        end: UtcSeconds,
+        category: &'static str,
+    ) -> Self {
         Self {
             provider,
             start,

@@ -44,13 +44,19 @@ impl Demo {
         let written = write(&self.dir, self.seed)?;
         let dir = self.dir.canonicalize()?;
         let shown = dir.display();
-        eprintln!("{shown}: three tenants, {} lines of bills in {} files", written.lines, written.files);
+        eprintln!(
+            "{shown}: three tenants, {} lines of bills in {} files",
+            written.lines, written.files
+        );
         for kept in &written.kept {
             eprintln!("  kept your {kept}: it differs from the demo's");
         }
         let data_dir = dir.join(".apportion");
         if self.no_run {
-            eprintln!("run it: apportion run --once --config {shown} --data-dir {}", data_dir.display());
+            eprintln!(
+                "run it: apportion run --once --config {shown} --data-dir {}",
+                data_dir.display()
+            );
             return Ok(0);
         }
         for name in ["DATABASE_URL", "NATS_URL"] {
@@ -81,15 +87,14 @@ fn where_to_look(dir: &Path, data_dir: &Path) -> String {
     let (shown, data) = (dir.display(), data_dir.display());
     format!(
         "
-look at
-  {shown}/tenants/*.yaml    the rules; change one and run again: only what differs is calculated
-  {shown}/bills/            the bills, FOCUS 1.2
-  {shown}/out/csv/          who pays what, a file per tenant, source and date
-again    apportion run --once --config {shown} --data-dir {data}
-rules    apportion rules show --config {shown} --tenant acme
-for ever apportion up --config {shown} --data-dir {data}
-then     apportion status --data-dir {data}    which also names the database for psql:
-         select owner_id, currency, sum(amount) from apportion.chargebacks where tenant_id = 'acme' group by 1, 2"
+look at    {shown}/out/csv/          who pays what: a file per tenant, source and date
+           {shown}/tenants/*.yaml    the rules: change one and run again, and only what differs is calculated
+           {shown}/bills/            the bills, FOCUS 1.2
+run again  apportion run --once --config {shown} --data-dir {data}
+rules      apportion rules show --config {shown} --tenant acme
+keep on    apportion up --config {shown} --data-dir {data}
+           then `apportion status --data-dir {data}` says how to reach the database with psql:
+           select owner_id, currency, sum(amount) from apportion.chargebacks where tenant_id = 'acme' group by 1, 2"
     )
 }
 
@@ -149,7 +154,9 @@ fn refuse_others(dir: &Path) -> Result<()> {
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", folder.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read {}", folder.display()));
+        }
     };
     for entry in entries {
         let name = format!("tenants/{}", entry?.file_name().to_string_lossy());

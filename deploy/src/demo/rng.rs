@@ -38,7 +38,6 @@ impl Rng {
         self.below(100) < percent
     }
 
-
     /// `digits` hexadecimal digits, at most 16.
     pub fn hex(&mut self, digits: usize) -> String {
         format!("{:016x}", self.next())[..digits].to_owned()

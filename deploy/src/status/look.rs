@@ -114,7 +114,8 @@ pub fn look(url: &str, nats: Option<&str>, pid: Option<u32>) -> Result<Standing>
     if !standing.migrated {
         return Ok(standing);
     }
-    standing.leader = store::leader(&mut view)?.filter(|leader| leader.alive).map(|leader| leader.holder);
+    standing.leader =
+        store::leader(&mut view)?.filter(|leader| leader.alive).map(|leader| leader.holder);
     let mut work = store::work(&mut view)?;
     for row in store::sources(&mut view)? {
         let work = work.remove(&row.key).unwrap_or_default();
@@ -136,7 +137,8 @@ pub fn look(url: &str, nats: Option<&str>, pid: Option<u32>) -> Result<Standing>
         });
     }
     standing.tasks = store::tasks(&mut view)?;
-    let unit = |(tenant, source): &store::SourceKey, date: &str| format!("{tenant}/{source}/{date}");
+    let unit =
+        |(tenant, source): &store::SourceKey, date: &str| format!("{tenant}/{source}/{date}");
     let stuck = store::stuck(&mut view, LISTED_MAX, true)?;
     standing.waiting_count = stuck.all;
     standing.waiting = stuck

@@ -1,9 +1,9 @@
 //! `apportion status`: where everything stands.
 
 mod look;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -37,12 +37,18 @@ impl Status {
     /// # Errors
     /// When a database is there and cannot be read.
     pub fn run(self) -> Result<u8> {
-        let settings = self.config.as_deref().map(configuration::load).transpose()?.map(|config| config.settings);
+        let settings = self
+            .config
+            .as_deref()
+            .map(configuration::load)
+            .transpose()?
+            .map(|config| config.settings);
         let data_dir = self.data_dir.or_else(|| settings.as_ref()?.data_dir.clone());
         let data_dir = data_dir.unwrap_or_else(|| PathBuf::from("./.apportion"));
         let given = |name: &str| std::env::var(name).ok().filter(|url| !url.is_empty());
         let running = DataFolder::running(&data_dir)?;
-        let named = |url: Option<&coordinator::config::Secret>| url.map(|url| url.reveal().to_owned());
+        let named =
+            |url: Option<&coordinator::config::Secret>| url.map(|url| url.reveal().to_owned());
         let database = given("DATABASE_URL")
             .or_else(|| running.as_ref().map(|running| running.database_url.clone()))
             .or_else(|| named(settings.as_ref()?.postgres.url.as_ref()));
@@ -67,7 +73,9 @@ impl Status {
             }
         };
         let mut out = std::io::stdout().lock();
-        out.write_all(said.as_bytes()).and_then(|()| out.flush()).context("nobody listens on stdout")?;
+        out.write_all(said.as_bytes())
+            .and_then(|()| out.flush())
+            .context("nobody listens on stdout")?;
         Ok(code)
     }
 }

@@ -6,7 +6,12 @@ fn standing() -> Standing {
         tenant: "acme".to_owned(),
         source: "aws".to_owned(),
         kind: "focus".to_owned(),
-        dates: [("visible".to_owned(), 27), ("gathered".to_owned(), 2), ("quarantined".to_owned(), 1)].into(),
+        dates: [
+            ("visible".to_owned(), 27),
+            ("gathered".to_owned(), 2),
+            ("quarantined".to_owned(), 1),
+        ]
+        .into(),
         visible: Some(("2026-09-01".to_owned(), "2026-09-30".to_owned())),
         gathered_at: Some("2026-10-01T03:00:00Z".to_owned()),
         records: Some(2_811),
@@ -35,14 +40,14 @@ fn people_see_sources_work_and_reasons() {
     let wanted = "apportion runs (pid 42); coordinator host leads
 psql 'postgresql://apportion@%2Ftmp%2Fx:5432/apportion'    (schema apportion)
 
-tenant  source  kind   visible                   last gather           dates  waiting  quarantined  records  bad records  emissions due
-acme    aws     focus  2026-09-01 to 2026-09-30  2026-10-01T03:00:00Z     30        2            1     2811            3              4
+tenant  source  kind   visible                   last gather           dates  waiting  quarantined  last read  bad records  emissions due
+acme    aws     focus  2026-09-01 to 2026-09-30  2026-10-01T03:00:00Z     30        2            1       2811            3              4
 
 tasks out: allocate 2
 
 acme/aws cannot be gathered (2 attempts): bills/x.csv.gz: the file ends too early
 
-3 dates that do not go on:
+dates that do not go on (3):
   acme/aws/2026-09-04 (quarantined): boom
   and 2 more
 ";
@@ -62,7 +67,11 @@ fn programs_get_one_document() {
 #[test]
 fn nothing_that_runs_is_said_with_the_way_to_start_it() {
     let text = text::nothing(std::path::Path::new("/data"), false);
-    assert!(text.starts_with("nothing runs over /data: start it with `apportion up --data-dir /data`"), "{text}");
-    let json: serde_json::Value = serde_json::from_str(&text::nothing("/data".as_ref(), true)).unwrap();
+    assert!(
+        text.starts_with("nothing runs over /data: start it with `apportion up --data-dir /data`"),
+        "{text}"
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&text::nothing("/data".as_ref(), true)).unwrap();
     assert_eq!(json["pid"], serde_json::Value::Null);
 }

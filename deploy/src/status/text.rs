@@ -38,11 +38,21 @@ pub fn standing(standing: &Standing) -> String {
     }
     let rows: Vec<Vec<String>> = standing.sources.iter().map(row).collect();
     let header = [
-        "tenant", "source", "kind", "visible", "last gather", "dates", "waiting", "quarantined", "records",
-        "bad records", "emissions due",
+        "tenant",
+        "source",
+        "kind",
+        "visible",
+        "last gather",
+        "dates",
+        "waiting",
+        "quarantined",
+        "last read",
+        "bad records",
+        "emissions due",
     ];
     text.push_str(&format!("\n{}", table(&header, 5, &rows)));
-    let out: Vec<String> = standing.tasks.iter().map(|(step, count)| format!("{step} {count}")).collect();
+    let out: Vec<String> =
+        standing.tasks.iter().map(|(step, count)| format!("{step} {count}")).collect();
     let out = if out.is_empty() { "none".to_owned() } else { out.join(", ") };
     text.push_str(&format!("\ntasks out: {out}\n"));
     if let Some(streams) = &standing.streams {
@@ -55,19 +65,30 @@ pub fn standing(standing: &Standing) -> String {
     for source in &standing.sources {
         let name = format!("{}/{}", source.tenant, source.source);
         if let Some(error) = &source.error {
-            text.push_str(&format!("\n{name} cannot be gathered ({} attempts): {error}\n", source.failed_gathers));
+            text.push_str(&format!(
+                "\n{name} cannot be gathered ({} attempts): {error}\n",
+                source.failed_gathers
+            ));
         }
         for warning in &source.warnings {
-            text.push_str(&format!("\nwarning: {name}: {} ({} times)\n", warning.text, warning.count));
+            text.push_str(&format!(
+                "\nwarning: {name}: {} ({} times)\n",
+                warning.text, warning.count
+            ));
         }
     }
     text.push_str(&list("dates that do not go on", &standing.waiting, standing.waiting_count));
-    text.push_str(&list("emissions that failed", &standing.emissions_failed, standing.emissions_failed_count));
+    text.push_str(&list(
+        "emissions that failed",
+        &standing.emissions_failed,
+        standing.emissions_failed_count,
+    ));
     text
 }
 
 fn row(source: &SourceStatus) -> Vec<String> {
-    let count = |states: &[&str]| states.iter().filter_map(|state| source.dates.get(*state)).sum::<i64>();
+    let count =
+        |states: &[&str]| states.iter().filter_map(|state| source.dates.get(*state)).sum::<i64>();
     let all: i64 = source.dates.values().sum();
     let visible = match &source.visible {
         Some((first, last)) => format!("{first} to {last}"),
@@ -97,7 +118,7 @@ fn list(what: &str, problems: &[Problem], count: i64) -> String {
     if count == 0 {
         return String::new();
     }
-    let mut text = format!("\n{count} {what}:\n");
+    let mut text = format!("\n{what} ({count}):\n");
     for problem in problems {
         text.push_str(&format!("  {}\n", problem.text));
     }

@@ -7,7 +7,9 @@ mod trouble;
 
 pub use progress::{Progress, progress};
 pub use sources::{Leader, RunRow, SourceRow, Work, leader, run, sources, tasks, work};
-pub use totals::{SourceKey, UnitCount, allocated, counts, lines, quarantined_amounts, received};
+pub use totals::{
+    SourceKey, Stored, UnitCount, allocated, counts, lines, quarantined_amounts, received,
+};
 pub use trouble::{Emission, Given, Quarantined, Stuck, emissions, quarantined, stuck};
 
 use std::time::Duration;
@@ -25,6 +27,10 @@ const VISIBLE: &str = "visible as (
   from pipeline_state p join source_state s using (tenant, source)
   where s.in_force and p.visible_generation > 0
     and p.date between coalesce(s.covered_from, p.date) and coalesce(s.covered_to, p.date))";
+
+/// Of `pipeline_state p`, `emitters e` and `emission_records r`: what is visible does not lie outside yet.
+const EMISSION_DUE: &str = "p.visible_generation > 0
+  and (coalesce(r.generation, 0) < p.visible_generation or r.emitter_hash is distinct from e.hash)";
 
 /// Connects to a database of ours. Must not be called on a runtime's thread.
 pub fn connect(url: &str) -> Result<Client> {

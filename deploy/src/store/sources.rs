@@ -7,7 +7,7 @@ use postgres::{Row, Transaction};
 use proto::config::TenantConfig;
 use proto::line::Measure;
 
-use super::SourceKey;
+use super::{EMISSION_DUE, SourceKey};
 
 /// A run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,8 @@ pub struct RunRow {
 
 /// The run with that id, if it ever started.
 pub fn run(txn: &mut Transaction<'_>, id: &str) -> Result<Option<RunRow>> {
-    let sql = "select units, failed, extract(epoch from coalesce(ended_at, now()) - started_at)::bigint
+    let sql =
+        "select units, failed, extract(epoch from coalesce(ended_at, now()) - started_at)::bigint
                from pipeline_runs where run_id = $1";
     let row = txn.query_opt(sql, &[&id]).context("cannot look at the run")?;
     Ok(row.map(|row| RunRow { units: row.get(0), failed: row.get(1), seconds: row.get(2) }))
@@ -158,13 +159,13 @@ pub fn work(txn: &mut Transaction<'_>) -> Result<BTreeMap<SourceKey, Work>> {
             });
         }
     }
-    let sql = "select p.tenant, p.source, count(*)
-               from pipeline_state p join source_state s using (tenant, source) join emitters e using (tenant)
-               left join emission_records r using (tenant, source, date, emitter)
-               where s.in_force and p.visible_generation > 0
-                 and (coalesce(r.generation, 0) < p.visible_generation or r.emitter_hash is distinct from e.hash)
-               group by 1, 2";
-    for row in txn.query(sql, &[]).context("cannot count emissions")? {
+    let sql = format!(
+        "select p.tenant, p.source, count(*)
+         from pipeline_state p join source_state s using (tenant, source) join emitters e using (tenant)
+         left join emission_records r using (tenant, source, date, emitter)
+         where s.in_force and {EMISSION_DUE} group by 1, 2"
+    );
+    for row in txn.query(&sql, &[]).context("cannot count emissions")? {
         all.entry((row.get(0), row.get(1))).or_default().emissions = row.get(2);
     }
     Ok(all)

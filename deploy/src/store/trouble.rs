@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use postgres::{Row, Transaction};
 
-use super::SourceKey;
+use super::{EMISSION_DUE, SourceKey};
 
 /// A list of which only the first few were fetched.
 #[derive(Debug, Clone)]
@@ -81,14 +81,14 @@ pub fn stuck(txn: &mut Transaction<'_>, limit: i64, failed: bool) -> Result<Give
 
 /// Up to `limit` emissions that are due; with `failed`, only those that failed before.
 pub fn emissions(txn: &mut Transaction<'_>, limit: i64, failed: bool) -> Result<Given<Emission>> {
-    let sql = "select p.tenant, p.source, p.date::text, e.emitter, r.last_error, count(*) over ()
-               from pipeline_state p join source_state s using (tenant, source) join emitters e using (tenant)
-               left join emission_records r using (tenant, source, date, emitter)
-               where s.in_force and p.visible_generation > 0
-                 and (coalesce(r.generation, 0) < p.visible_generation or r.emitter_hash is distinct from e.hash)
-                 and (not $2 or r.attempts > 0)
-               order by p.tenant, p.source, e.emitter, p.date limit $1";
-    let rows = txn.query(sql, &[&limit, &failed]).context("cannot list emissions")?;
+    let sql = format!(
+        "select p.tenant, p.source, p.date::text, e.emitter, r.last_error, count(*) over ()
+         from pipeline_state p join source_state s using (tenant, source) join emitters e using (tenant)
+         left join emission_records r using (tenant, source, date, emitter)
+         where s.in_force and {EMISSION_DUE} and (not $2 or r.attempts > 0)
+         order by p.tenant, p.source, e.emitter, p.date limit $1"
+    );
+    let rows = txn.query(&sql, &[&limit, &failed]).context("cannot list emissions")?;
     Ok(given(&rows, 5, |row| Emission {
         key: (row.get(0), row.get(1)),
         date: row.get(2),

@@ -7,7 +7,11 @@ use crate::store::{Emission, Stuck};
 pub fn unit(unit: &Stuck) -> String {
     let ((tenant, source), date, state) = (&unit.key, &unit.date, &unit.state);
     let why = unit.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-    let tries = if unit.attempts > 0 { format!(", {} failed attempts", unit.attempts) } else { String::new() };
+    let tries = if unit.attempts > 0 {
+        format!(", {} failed attempts", unit.attempts)
+    } else {
+        String::new()
+    };
     format!("{tenant}/{source}/{date} ({state}{tries}){why}")
 }
 

@@ -5,7 +5,7 @@ use postgres::Transaction;
 use proto::manifest::Sums;
 
 use super::model::{Money, Source, Summary};
-use crate::store::{self, SourceKey};
+use crate::store::{self, SourceKey, Stored};
 
 /// What is visible after `run`.
 pub fn summary(txn: &mut Transaction<'_>, run: &str) -> Result<Summary> {
@@ -27,8 +27,8 @@ pub fn summary(txn: &mut Transaction<'_>, run: &str) -> Result<Summary> {
             money(&mut summary, &key, currency.as_str()).received.merge(sums);
         }
     }
-    for (key, currency, fresh, lines, sums) in store::lines(txn)? {
-        summary.sources.entry(key.clone()).or_default().lines += lines;
+    for Stored { key, currency, which: fresh, items, sums } in store::lines(txn)? {
+        summary.sources.entry(key.clone()).or_default().lines += items;
         let money = money(&mut summary, &key, &currency);
         money.stored.merge(&sums);
         if !fresh {
@@ -36,8 +36,8 @@ pub fn summary(txn: &mut Transaction<'_>, run: &str) -> Result<Summary> {
             money.received.merge(&sums);
         }
     }
-    for (key, currency, reason, rows, sums) in store::allocated(txn)? {
-        summary.sources.entry(key.clone()).or_default().rows += rows;
+    for Stored { key, currency, which: reason, items, sums } in store::allocated(txn)? {
+        summary.sources.entry(key.clone()).or_default().rows += items;
         let money = money(&mut summary, &key, &currency);
         let into: &mut Sums = match reason {
             Some(reason) => money.unallocated.entry(reason).or_default(),

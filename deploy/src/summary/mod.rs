@@ -59,5 +59,6 @@ pub fn summarise(request: &Request<'_>) -> Result<u8> {
         out.write_all(said.as_bytes())?;
     }
     out.flush().context("nobody listens on stdout")?;
-    Ok(summary.exit_code(request.code, request.allow_quarantine))
+    let missing = troubles.iter().any(|trouble| trouble.missing);
+    Ok(summary.exit_code(request.code, missing, request.allow_quarantine))
 }

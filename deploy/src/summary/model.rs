@@ -72,7 +72,10 @@ impl Money {
             let difference = self.measure_difference(measure);
             gaps.push(Gap { what: measure.word().to_owned(), difference });
             let stored = self.received.measure(measure).difference(self.stored.measure(measure));
-            gaps.push(Gap { what: format!("{} of the stored lines", measure.word()), difference: stored });
+            gaps.push(Gap {
+                what: format!("{} of the stored lines", measure.word()),
+                difference: stored,
+            });
         }
         gaps.retain(|gap| !gap.difference.is_zero());
         gaps
@@ -131,11 +134,11 @@ impl Summary {
         self.sources.values().map(|source| source.quarantined).sum()
     }
 
-    /// The exit code of the run, which itself ended with `code`.
+    /// The exit code of the run, which itself ended with `code`; `missing`: something did not get where it should.
     #[must_use]
-    pub fn exit_code(&self, code: u8, allow_quarantine: bool) -> u8 {
+    pub fn exit_code(&self, code: u8, missing: bool, allow_quarantine: bool) -> u8 {
         let quarantine = self.quarantined() > 0 && !allow_quarantine;
-        let wrong = self.failed > 0 || quarantine || !self.gaps().is_empty();
+        let wrong = missing || self.failed > 0 || quarantine || !self.gaps().is_empty();
         code.max(u8::from(wrong))
     }
 

@@ -62,13 +62,17 @@ fn the_document_has_exactly_this_shape() {
 fn what_is_missing_is_found_in_every_measure_and_fails_the_run() {
     let mut summary = balanced();
     assert_eq!(summary.gaps(), []);
-    assert_eq!(summary.exit_code(0, true), 0);
-    assert_eq!(summary.exit_code(0, false), 1, "a quarantined record that nobody accepted");
-    assert_eq!(summary.exit_code(1, true), 1, "the run itself failed");
+    assert_eq!(summary.exit_code(0, false, true), 0);
+    assert_eq!(summary.exit_code(0, false, false), 1, "a quarantined record that nobody accepted");
+    assert_eq!(summary.exit_code(1, false, true), 1, "the run itself failed");
+    assert_eq!(summary.exit_code(0, true, true), 1, "something is missing");
     let money = summary.sources.values_mut().next().unwrap().money.get_mut("USD").unwrap();
     money.allocated = sums("7.2499999999", "0.01");
-    let gaps: Vec<String> =
-        summary.gaps().iter().map(|(place, gap)| format!("{place} {} {}", gap.what, gap.difference)).collect();
+    let gaps: Vec<String> = summary
+        .gaps()
+        .iter()
+        .map(|(place, gap)| format!("{place} {} {}", gap.what, gap.difference))
+        .collect();
     let wanted = [
         "acme/aws USD amount 0.0000000001",
         "acme/aws USD billed -0.01",
@@ -77,7 +81,7 @@ fn what_is_missing_is_found_in_every_measure_and_fails_the_run() {
         "acme/aws USD list 0.0000000001",
     ];
     assert_eq!(gaps, wanted);
-    assert_eq!(summary.exit_code(0, true), 1);
+    assert_eq!(summary.exit_code(0, false, true), 1);
     let money = summary.sources.values_mut().next().unwrap().money.get_mut("USD").unwrap();
     money.allocated = sums("7.25", "0");
     money.stored = sums("9", "0");
@@ -114,10 +118,10 @@ proof: received − quarantined = allocated + unallocated for every tenant, sour
 #[test]
 fn troubles_say_what_where_and_how_to_mend_it() {
     let list = vec!["acme/aws bills/x.csv:3:BilledCost: bad number: write 12.5 [12,5]".to_owned()];
-    let what = "4 records are quarantined: no part of what is visible".to_owned();
-    let trouble = Trouble { what, count: 4, list, mend: "mend the lines" };
+    let what = "records are quarantined";
+    let trouble = Trouble { what, missing: false, count: 4, list, mend: "mend the lines" };
     let wanted = "
-4 records are quarantined: no part of what is visible:
+records are quarantined (4):
   acme/aws bills/x.csv:3:BilledCost: bad number: write 12.5 [12,5]
   and 3 more
   to mend: mend the lines

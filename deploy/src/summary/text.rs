@@ -42,22 +42,35 @@ pub fn summary(summary: &Summary) -> String {
         .iter()
         .map(|((tenant, source), found)| {
             let numbers = [found.dates, found.lines, found.rows, found.quarantined];
-            [tenant.clone(), source.clone()].into_iter().chain(numbers.map(|n| n.to_string())).collect()
+            [tenant.clone(), source.clone()]
+                .into_iter()
+                .chain(numbers.map(|n| n.to_string()))
+                .collect()
         })
         .collect();
     let header = ["tenant", "source", "dates", "lines", "rows", "quarantined"];
     text.push_str(&table(&header, 2, &counts));
-    let money: Vec<Vec<String>> =
-        each_currency(&sources).flat_map(|(key, source, code, money)| measures(key, source, code, money)).collect();
+    let money: Vec<Vec<String>> = each_currency(&sources)
+        .flat_map(|(key, source, code, money)| measures(key, source, code, money))
+        .collect();
     if !money.is_empty() {
         let header = [
-            "tenant", "source", "currency", "measure", "received", "stored", "allocated", "unallocated",
-            "quarantined", "difference",
+            "tenant",
+            "source",
+            "currency",
+            "measure",
+            "received",
+            "stored",
+            "allocated",
+            "unallocated",
+            "quarantined",
+            "difference",
         ];
         text.push_str(&format!("\n{}", table(&header, 4, &money)));
     }
-    let reasons: Vec<Vec<String>> =
-        each_currency(&sources).flat_map(|(key, _, code, money)| reasons(key, code, money)).collect();
+    let reasons: Vec<Vec<String>> = each_currency(&sources)
+        .flat_map(|(key, _, code, money)| reasons(key, code, money))
+        .collect();
     if !reasons.is_empty() {
         let header = ["tenant", "source", "currency", "unallocated because", "amount"];
         text.push_str(&format!("\n{}", table(&header, 4, &reasons)));
@@ -65,7 +78,10 @@ pub fn summary(summary: &Summary) -> String {
     let warnings: Vec<String> = sources
         .iter()
         .flat_map(|((tenant, source), found)| {
-            found.warnings.iter().map(move |(text, count)| format!("  {tenant}/{source}: {text} ({count} times)\n"))
+            found
+                .warnings
+                .iter()
+                .map(move |(text, count)| format!("  {tenant}/{source}: {text} ({count} times)\n"))
         })
         .collect();
     if !warnings.is_empty() {
@@ -91,13 +107,19 @@ fn each_currency<'a>(
 }
 
 /// The amount first, under the name of the measure that it is; then the other measures.
-fn measures((tenant, source): &SourceKey, of: &Source, code: &str, money: &Money) -> Vec<Vec<String>> {
+fn measures(
+    (tenant, source): &SourceKey,
+    of: &Source,
+    code: &str,
+    money: &Money,
+) -> Vec<Vec<String>> {
     let nobodys = money.nobodys();
     let row = |name: String, numbers: [&ExactSum; 6]| {
         let texts = [tenant.clone(), source.clone(), code.to_owned(), name];
         texts.into_iter().chain(numbers.map(ToString::to_string)).collect::<Vec<String>>()
     };
-    let name = of.cost.map_or_else(|| "amount".to_owned(), |cost| format!("{} (cost)", cost.word()));
+    let name =
+        of.cost.map_or_else(|| "amount".to_owned(), |cost| format!("{} (cost)", cost.word()));
     let (came, difference) = (money.came(), money.difference());
     let amount = [
         &came,
@@ -125,7 +147,13 @@ fn measures((tenant, source): &SourceKey, of: &Source, code: &str, money: &Money
 
 fn reasons((tenant, source): &SourceKey, code: &str, money: &Money) -> Vec<Vec<String>> {
     let one = |(reason, sums): (&String, &Sums)| {
-        vec![tenant.clone(), source.clone(), code.to_owned(), reason.clone(), sums.amount.to_string()]
+        vec![
+            tenant.clone(),
+            source.clone(),
+            code.to_owned(),
+            reason.clone(),
+            sums.amount.to_string(),
+        ]
     };
     money.unallocated.iter().map(one).collect()
 }
@@ -135,7 +163,7 @@ fn reasons((tenant, source): &SourceKey, code: &str, money: &Money) -> Vec<Vec<S
 pub fn troubles(troubles: &[Trouble]) -> String {
     let mut text = String::new();
     for trouble in troubles {
-        text.push_str(&format!("\n{}:\n", trouble.what));
+        text.push_str(&format!("\n{} ({}):\n", trouble.what, trouble.count));
         for line in &trouble.list {
             text.push_str(&format!("  {line}\n"));
         }

@@ -13,8 +13,10 @@ pub const LISTED_MAX: i64 = 10;
 /// One kind of trouble.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// What it is.
-    pub what: String,
+    /// What it is, for many.
+    pub what: &'static str,
+    /// Does it fail the run, whatever was accepted?
+    pub missing: bool,
     /// How many there are.
     pub count: i64,
     /// The first of them, one line each.
@@ -33,62 +35,54 @@ impl Trouble {
 
 /// Everything that did not go well.
 pub fn troubles(txn: &mut Transaction<'_>, run: &str, summary: &Summary) -> Result<Vec<Trouble>> {
-    let mut found = Vec::new();
-    let failed: Vec<SourceRow> = store::sources(txn)?
-        .into_iter()
-        .filter(|source| source.failed_run.as_deref() == Some(run))
-        .collect();
-    found.extend(trouble(
-        failed.len() as i64,
-        "could not be gathered",
-        ("source", "sources"),
-        failed.iter().map(of_source).collect(),
-        "mend it and run again; what was gathered before stays visible",
-    ));
+    let given_up = |source: &SourceRow| source.failed_run.as_deref() == Some(run);
+    let failed: Vec<SourceRow> = store::sources(txn)?.into_iter().filter(given_up).collect();
     let stuck = store::stuck(txn, LISTED_MAX, false)?;
-    found.extend(trouble(
-        stuck.all,
-        "not visible as of now",
-        ("date is", "dates are"),
-        stuck.first.iter().map(describe::unit).collect(),
-        "mend what the reason names (bill or rules) and run again; the versions before stay visible",
-    ));
     let emissions = store::emissions(txn, LISTED_MAX, false)?;
-    found.extend(trouble(
-        emissions.all,
-        "not emitted",
-        ("date is", "dates are"),
-        emissions.first.iter().map(describe::emission).collect(),
-        "mend what the reason names and run again",
-    ));
     let quarantined = store::quarantined(txn, LISTED_MAX)?;
-    found.extend(trouble(
-        quarantined.all,
-        "quarantined: no part of what is visible",
-        ("record is", "records are"),
-        quarantined.first.iter().map(of_record).collect(),
-        "mend the lines and run again, or accept them with --allow-quarantine",
-    ));
     let gaps = summary.gaps();
-    found.extend(trouble(
-        gaps.len() as i64,
-        "not 0",
-        ("difference is", "differences are"),
-        gaps.iter().map(|(place, gap)| format!("{place} {}: {}", gap.what, gap.difference)).collect(),
-        "this is a defect: keep the data folder and report it",
-    ));
+    let mut found = vec![
+        Trouble {
+            what: "sources could not be gathered",
+            missing: true,
+            count: failed.len() as i64,
+            list: failed.iter().map(of_source).collect(),
+            mend: "mend it and run again; what was gathered before stays visible",
+        },
+        Trouble {
+            what: "dates are not visible as of now",
+            missing: true,
+            count: stuck.all,
+            list: stuck.first.iter().map(describe::unit).collect(),
+            mend: "mend what the reason names (bill or rules) and run again; what was visible before stays so",
+        },
+        Trouble {
+            what: "dates are not emitted",
+            missing: true,
+            count: emissions.all,
+            list: emissions.first.iter().map(describe::emission).collect(),
+            mend: "mend what the reason names and run again",
+        },
+        Trouble {
+            what: "records are quarantined and no part of what is visible",
+            missing: false,
+            count: quarantined.all,
+            list: quarantined.first.iter().map(of_record).collect(),
+            mend: "mend the lines and run again, or accept them with --allow-quarantine",
+        },
+        Trouble {
+            what: "differences are not 0",
+            missing: true,
+            count: gaps.len() as i64,
+            list: gaps
+                .iter()
+                .map(|(at, gap)| format!("{at} {}: {}", gap.what, gap.difference))
+                .collect(),
+            mend: "this is a defect: keep the data folder and report it",
+        },
+    ];
+    found.retain(|trouble| trouble.count > 0);
     Ok(found)
-}
-
-fn trouble(
-    count: i64,
-    what: &str,
-    (one, many): (&str, &str),
-    list: Vec<String>,
-    mend: &'static str,
-) -> Option<Trouble> {
-    let noun = if count == 1 { one } else { many };
-    (count > 0).then(|| Trouble { what: format!("{count} {noun} {what}"), count, list, mend })
 }
 
 fn of_source(source: &SourceRow) -> String {
@@ -99,7 +93,8 @@ fn of_source(source: &SourceRow) -> String {
 fn of_record(record: &Quarantined) -> String {
     let ((tenant, source), (file, line)) = (&record.key, &record.place);
     let column = record.column.as_deref().map(|column| format!(":{column}")).unwrap_or_default();
-    let text: String = record.text.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text: String =
+        record.text.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let cut = if record.text.chars().count() > 80 { "…" } else { "" };
     format!("{tenant}/{source} {file}:{line}{column}: {} [{text}{cut}]", record.reason)
 }

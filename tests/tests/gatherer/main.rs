@@ -13,6 +13,7 @@ use runtime::data::Configs;
 use runtime::process::{Process, Shutdown};
 use runtime::settings::Settings;
 
+#[cfg(test)]
 mod desk;
 
 use desk::{after, answer, batches, gather, publish_config, resolve, send};
@@ -20,6 +21,7 @@ use desk::{after, answer, batches, gather, publish_config, resolve, send};
 const HEADER: &str =
     "BilledCost,ListCost,BillingCurrency,ChargePeriodStart,ChargePeriodEnd,ResourceId,Tags\n";
 
+#[cfg(test)]
 fn bill(lines: usize) -> String {
     let line = |n: usize| {
         let (day, hour) = (n % 2 + 1, n % 24);
@@ -32,6 +34,7 @@ fn bill(lines: usize) -> String {
     (0..lines).map(line).collect()
 }
 
+#[cfg(test)]
 /// The lines of a date as they lie in the stream, checked against the report.
 async fn lines(bus: &Bus, id: &str, gathered: &GatheredDate) -> Vec<BillingLineItem> {
     let mut all = Vec::new();
@@ -49,6 +52,7 @@ async fn lines(bus: &Bus, id: &str, gathered: &GatheredDate) -> Vec<BillingLineI
     all
 }
 
+#[cfg(test)]
 async fn files(bus: &Bus) {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| {
@@ -116,6 +120,7 @@ async fn files(bus: &Bus) {
     assert!(failed.reason.contains("b.csv.gz breaks off"), "{}", failed.reason);
 }
 
+#[cfg(test)]
 async fn made(bus: &Bus) {
     let task = gather(std::path::Path::new("/"));
     send(bus, "made", 20, &Task::Gather(task.clone())).await;
@@ -153,6 +158,7 @@ async fn made(bus: &Bus) {
     }
 }
 
+#[cfg(test)]
 async fn refused(bus: &Bus) {
     let task = Task::Gather(gather(std::path::Path::new("/")));
     for (id, generation, what) in

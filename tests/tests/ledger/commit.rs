@@ -7,12 +7,8 @@ use crate::books::{direct, line};
 use crate::desk::{DAY, Desk, day};
 
 fn committed(report: Report) -> Vec<(String, i64, bool)> {
-    match report {
-        Report::Committed(done) => {
-            done.iter().map(|c| (c.date.to_string(), c.generation.0, c.visible)).collect()
-        }
-        other => panic!("{other:?}"),
-    }
+    let Report::Committed(done) = report else { panic!("{report:?}") };
+    done.iter().map(|c| (c.date.to_string(), c.generation.0, c.visible)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

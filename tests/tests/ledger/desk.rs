@@ -187,10 +187,9 @@ impl Desk {
     /// Wants and commits one unit; it must become visible.
     pub async fn make_visible(&self, unit: CommitUnit) {
         self.want(&unit.date.to_string(), unit.generation.0).await;
-        match self.commit(vec![unit]).await {
-            Report::Committed(done) => assert!(done.iter().all(|c| c.visible), "{done:?}"),
-            other => panic!("{other:?}"),
-        }
+        let report = self.commit(vec![unit]).await;
+        let Report::Committed(done) = report else { panic!("{report:?}") };
+        assert!(done.iter().all(|c| c.visible), "{done:?}");
     }
 
     pub async fn restore(&self, dates: Vec<UnitDate>) {

@@ -44,7 +44,9 @@ impl Desk {
     pub async fn start() -> Self {
         let (folder, config) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let nats_dir = folder.path().to_owned();
-        let nats = tokio::task::spawn_blocking(move || EmbeddedNats::start(&nats_dir, NatsOptions::default()));
+        let nats = tokio::task::spawn_blocking(move || {
+            EmbeddedNats::start(&nats_dir, NatsOptions::default())
+        });
         let nats = nats.await.unwrap().unwrap();
         let name = format!("desk_{:016x}", rand::random::<u64>());
         let database = tokio::task::spawn_blocking(move || {
@@ -55,17 +57,29 @@ impl Desk {
         let database = database.await.unwrap();
         let bus = Bus::connect(&nats.url(), "test").await.unwrap();
         let store = Store::open(&database, "test", 4).unwrap();
-        let state = StateStore::lead_take(&store, "test").await.unwrap().expect("nobody else leads");
+        let state =
+            StateStore::lead_take(&store, "test").await.unwrap().expect("nobody else leads");
         state.run_start("run", "manual").await.unwrap();
-        let settings = Settings { nats_url: nats.url(), database_url: database, ..Settings::load().unwrap() };
+        let settings =
+            Settings { nats_url: nats.url(), database_url: database, ..Settings::load().unwrap() };
         let own = (bus.clone(), settings);
         let mut leader = Leader::new(own, state, config.path().to_owned(), "run".into(), None);
         write(config.path());
         let loaded = coordinator::config::load(config.path(), &|_| None).unwrap();
         leader.configs_apply(loaded.tenants.into_values().collect(), None).await.unwrap();
         let jetstream = async_nats::jetstream::new(client(&nats.url()).await);
-        let (tenant, source) = (TenantId::parse("acme").unwrap(), SourceId::parse("cloud").unwrap());
-        Self { leader, bus, store, jetstream, tenant, source, _nats: nats, _folders: (folder, config) }
+        let (tenant, source) =
+            (TenantId::parse("acme").unwrap(), SourceId::parse("cloud").unwrap());
+        Self {
+            leader,
+            bus,
+            store,
+            jetstream,
+            tenant,
+            source,
+            _nats: nats,
+            _folders: (folder, config),
+        }
     }
 
     pub async fn sweep(&mut self) {
@@ -77,9 +91,13 @@ impl Desk {
     }
 
     pub async fn report(&self, generation: Generation, attempt: Attempt, report: &Report) {
-        let header = Header::new::<Report>(self.tenant.clone(), generation, attempt).of_source(self.source.clone());
+        let header = Header::new::<Report>(self.tenant.clone(), generation, attempt)
+            .of_source(self.source.clone());
         let payload = envelope::encode(&header, report).unwrap();
-        self.bus.append(&subject::report(&self.tenant, &self.source), Bytes::from(payload)).await.unwrap();
+        self.bus
+            .append(&subject::report(&self.tenant, &self.source), Bytes::from(payload))
+            .await
+            .unwrap();
     }
 
     /// Bytes that are no report.
@@ -137,7 +155,13 @@ impl Desk {
     }
 
     pub async fn refused(&self) -> u64 {
-        self.jetstream.get_stream(Stream::Refused.name()).await.unwrap().cached_info().state.messages
+        self.jetstream
+            .get_stream(Stream::Refused.name())
+            .await
+            .unwrap()
+            .cached_info()
+            .state
+            .messages
     }
 
     async fn execute(&self, sql: &str) -> u64 {
@@ -186,11 +210,18 @@ impl Desk {
 
 fn write(config: &Path) {
     std::fs::create_dir_all(config.join("tenants")).unwrap();
-    std::fs::write(config.join("tenants/acme.yaml"), "sources:\n  cloud: { kind: focus, files: [\"bill.csv\"] }\n").unwrap();
+    std::fs::write(
+        config.join("tenants/acme.yaml"),
+        "sources:\n  cloud: { kind: focus, files: [\"bill.csv\"] }\n",
+    )
+    .unwrap();
 }
 
 async fn client(url: &str) -> async_nats::Client {
-    let (token, host) = url.trim_start_matches("nats://").split_once('@').expect("the embedded server wants a token");
+    let (token, host) = url
+        .trim_start_matches("nats://")
+        .split_once('@')
+        .expect("the embedded server wants a token");
     async_nats::ConnectOptions::with_token(token.into()).connect(host).await.unwrap()
 }
 

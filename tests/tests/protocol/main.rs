@@ -1,18 +1,25 @@
 //! Each hole that the protocol names, closed: the coordinator against a real nats-server and a real Postgres, the test
 //! in the place of the workers.
 
+#[cfg(test)]
 mod desk;
 
 use desk::{Desk, lines, rows};
 use proto::ids::{Attempt, Generation};
-use proto::report::{Committed, Failed, FailureClass, GatherDone, GatheredDate, GatheredHash, Published, Report};
+use proto::report::{
+    Committed, Failed, FailureClass, GatherDone, GatheredDate, GatheredHash, Published, Report,
+};
 use proto::task::Task;
 
 const DAY: &str = "2026-05-01";
 
+#[cfg(test)]
 fn done(dates: &[(&proto::manifest::Manifest, bool)]) -> Report {
     let date = DAY.parse().unwrap();
-    let dates = dates.iter().map(|(m, unchanged)| GatheredHash { date, hash: m.hash, unchanged: *unchanged }).collect();
+    let dates = dates
+        .iter()
+        .map(|(m, unchanged)| GatheredHash { date, hash: m.hash, unchanged: *unchanged })
+        .collect();
     Report::GatherDone(GatherDone {
         covered_from: date,
         covered_to: date,
@@ -27,13 +34,24 @@ fn done(dates: &[(&proto::manifest::Manifest, bool)]) -> Report {
     })
 }
 
+#[cfg(test)]
 fn gathered(lines: &proto::manifest::Manifest) -> Report {
     let received = lines.totals.clone();
-    Report::GatheredDate(GatheredDate { date: DAY.parse().unwrap(), lines: lines.clone(), received })
+    Report::GatheredDate(GatheredDate {
+        date: DAY.parse().unwrap(),
+        lines: lines.clone(),
+        received,
+    })
 }
 
+#[cfg(test)]
 /// Reports a gather of one date under `attempt` and gives its manifest.
-async fn gather(desk: &mut Desk, generation: Generation, attempt: Attempt, amount: &str) -> proto::manifest::Manifest {
+async fn gather(
+    desk: &mut Desk,
+    generation: Generation,
+    attempt: Attempt,
+    amount: &str,
+) -> proto::manifest::Manifest {
     let manifest = lines(generation, attempt, amount);
     desk.report(generation, attempt, &gathered(&manifest)).await;
     desk.report(generation, attempt, &done(&[(&manifest, false)])).await;
@@ -41,14 +59,22 @@ async fn gather(desk: &mut Desk, generation: Generation, attempt: Attempt, amoun
     manifest
 }
 
+#[cfg(test)]
 fn published(generation: Generation, manifest: proto::manifest::Manifest) -> Report {
-    Report::Allocated(vec![Published { date: DAY.parse().unwrap(), generation, manifest, warnings: vec![] }])
+    Report::Allocated(vec![Published {
+        date: DAY.parse().unwrap(),
+        generation,
+        manifest,
+        warnings: vec![],
+    }])
 }
 
+#[cfg(test)]
 fn committed(generation: Generation, visible: bool) -> Report {
     Report::Committed(vec![Committed { date: DAY.parse().unwrap(), generation, visible }])
 }
 
+#[cfg(test)]
 /// Gathers one date and sweeps, so that an allocate task is out; gives its generation.
 async fn allocating(desk: &mut Desk) -> Generation {
     desk.sweep().await;
@@ -95,11 +121,16 @@ async fn a_lost_report_costs_a_second_attempt_and_nothing_else() {
     assert!(!desk.queued().await.contains(&subject));
     desk.resend().await;
     assert!(desk.queued().await.contains(&subject), "a task that nobody answers for is sent again");
-    desk.report(generation, Attempt(9), &published(generation, rows(generation, Attempt(9), "10"))).await;
+    desk.report(generation, Attempt(9), &published(generation, rows(generation, Attempt(9), "10")))
+        .await;
     desk.apply().await;
     assert_eq!(desk.unit(DAY).await, ("committing".into(), generation));
     let (_, Task::Commit(commit)) = desk.task_body("commit").await else { panic!("a commit task") };
-    assert_eq!(commit.units[0].rows.attempt, Attempt(9), "the ledger reads what the second attempt wrote");
+    assert_eq!(
+        commit.units[0].rows.attempt,
+        Attempt(9),
+        "the ledger reads what the second attempt wrote"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +141,8 @@ async fn lost_task_and_report_streams_are_made_again_and_all_that_is_out_is_sent
     desk.lose_queues().await;
     desk.leader.streams_ensure().await.unwrap();
     assert_eq!(desk.queued().await, [subject]);
-    desk.report(generation, Attempt(3), &published(generation, rows(generation, Attempt(3), "10"))).await;
+    desk.report(generation, Attempt(3), &published(generation, rows(generation, Attempt(3), "10")))
+        .await;
     desk.apply().await;
     assert_eq!(desk.unit(DAY).await.0, "committing");
 }
@@ -129,12 +161,16 @@ async fn a_missing_batch_is_republished_and_read_at_its_new_address() {
     desk.apply().await;
     assert_eq!(desk.unit(DAY).await.0, "waiting");
     desk.sweep().await;
-    let (again, Task::Gather(task)) = desk.task_body("gather").await else { panic!("a gather task") };
+    let (again, Task::Gather(task)) = desk.task_body("gather").await else {
+        panic!("a gather task")
+    };
     assert_eq!(task.republish, [DAY.parse().unwrap()]);
     let manifest = gather(&mut desk, again, Attempt(7), "10").await;
     assert_eq!(desk.lines_in_force(DAY).await, (again, Attempt(7), manifest.hash));
     desk.sweep().await;
-    let (newer, Task::Allocate(task)) = desk.task_body("allocate").await else { panic!("an allocate task") };
+    let (newer, Task::Allocate(task)) = desk.task_body("allocate").await else {
+        panic!("an allocate task")
+    };
     assert_eq!((task.units[0].lines.generation, task.units[0].lines.attempt), (again, Attempt(7)));
     assert!(newer > generation);
 }
@@ -213,7 +249,12 @@ async fn a_third_equal_data_error_quarantines_the_unit_and_an_undecodable_report
     desk.garbage().await;
     for expected in ["gathered", "gathered", "quarantined"] {
         let units = vec![(DAY.parse().unwrap(), generation)];
-        let failed = Failed { step: "allocate".into(), units, class: FailureClass::Data, reason: "no sense".into() };
+        let failed = Failed {
+            step: "allocate".into(),
+            units,
+            class: FailureClass::Data,
+            reason: "no sense".into(),
+        };
         desk.report(generation, Attempt(1), &Report::Failed(failed)).await;
         desk.apply().await;
         assert_eq!(desk.unit(DAY).await.0, expected);

@@ -24,8 +24,7 @@ const SEARCH: Team = ("search", "serach");
 const PLATFORM: Team = ("data-platform", "data-plattform");
 /// A team that left; the owner directory does not know it.
 const GROWTH: Team = ("growth", "growth");
-const DIALECT: Dialect =
-    Dialect { key: "team", other: "owner", prefix: "team-", untagged: 10 };
+const DIALECT: Dialect = Dialect { key: "team", other: "owner", prefix: "team-" };
 
 const EC2: Service = Service {
     name: "Amazon Elastic Compute Cloud",
@@ -100,7 +99,11 @@ const MARKETPLACE: Service = Service {
     sku: "MP-OBSERVABILITY",
 };
 const SAVINGS_PLAN: Commitment = Commitment {
-    id: ("arn:aws:savingsplans::100200300400:savingsplan/5f1c", "Compute Savings Plan", "Savings Plan"),
+    id: (
+        "arn:aws:savingsplans::100200300400:savingsplan/5f1c",
+        "Compute Savings Plan",
+        "Savings Plan",
+    ),
     service: &PLANS,
     account: PROD,
     daily: 40 * ONE,
@@ -110,25 +113,27 @@ const SAVINGS_PLAN: Commitment = Commitment {
 
 fn resources(bill: &mut Bill) -> Vec<Resource> {
     let mut all = Vec::new();
-    let mut add = |bill: &mut Bill, service: &'static Service, account: Account, team, count, daily| {
-        for _ in 0..count {
-            let rng = &mut bill.rng;
-            let region = if rng.chance(75) { FRANKFURT } else { VIRGINIA };
-            let environment = if account.0 == SANDBOX.0 { "test" } else { "prod" };
-            let (code, hex) = (service.sku.split('-').next().unwrap_or("x").to_lowercase(), rng.hex(12));
-            all.push(Resource {
-                id: format!("arn:aws:{code}:{}:{}:{code}-{hex}", region.0, account.0),
-                name: format!("{code}-{hex}"),
-                service,
-                account,
-                region,
-                tags: DIALECT.tags(rng, all.len(), team, environment),
-                daily,
-                hourly: false,
-                covered: service.sku == EC2.sku,
-            });
-        }
-    };
+    let mut add =
+        |bill: &mut Bill, service: &'static Service, account: Account, team, count, daily| {
+            for _ in 0..count {
+                let rng = &mut bill.rng;
+                let region = if rng.chance(75) { FRANKFURT } else { VIRGINIA };
+                let environment = if account.0 == SANDBOX.0 { "test" } else { "prod" };
+                let (code, hex) =
+                    (service.sku.split('-').next().unwrap_or("x").to_lowercase(), rng.hex(12));
+                all.push(Resource {
+                    id: format!("arn:aws:{code}:{}:{}:{code}-{hex}", region.0, account.0),
+                    name: format!("{code}-{hex}"),
+                    service,
+                    account,
+                    region,
+                    tags: DIALECT.tags(all.len(), team, environment),
+                    daily,
+                    hourly: false,
+                    covered: service.sku == EC2.sku,
+                });
+            }
+        };
     let hours = 24 * ONE;
     add(bill, &EC2, PROD, CHECKOUT, 9, hours);
     add(bill, &EC2, PROD, SEARCH, 8, hours);
@@ -173,7 +178,7 @@ fn buckets(bill: &mut Bill) -> Vec<Resource> {
         let name = format!("acme-{}-{}", team.0, bill.rng.hex(6));
         Resource {
             id: format!("arn:aws:s3:::{name}"),
-            tags: DIALECT.tags(&mut bill.rng, 0, team, "prod"),
+            tags: DIALECT.tags(0, team, "prod"),
             name,
             service: &S3,
             account,
@@ -201,14 +206,21 @@ pub fn bills(seed: u64) -> Vec<BillFile> {
     }
     bill.corrections(8, 35);
     bill.credit(8, "Promotional credit", 120 * ONE, None);
-    bill.credit(15, "Credit for an outage of virtual machines", 45 * ONE + ONE / 2, Some((PROD, &EC2)));
+    bill.credit(
+        15,
+        "Credit for an outage of virtual machines",
+        45 * ONE + ONE / 2,
+        Some((PROD, &EC2)),
+    );
     bill.fee(&SUPPORT, PROD, 389 * ONE, "Usage");
     bill.rounding(30, -ONE / 100);
     bill.tax("VAT", 19, PROD);
     let mut marketplace = Bill::new(seed, "acme marketplace", &AWS, 100);
     marketplace.fee(&MARKETPLACE, PROD, 1_250 * ONE, "Purchase");
     marketplace.tax("VAT", 19, PROD);
-    let week = |name: u8, days| BillFile::new(format!("acme/aws-2026-09-week{name}.csv.gz"), bill.of_days(days));
+    let week = |name: u8, days| {
+        BillFile::new(format!("acme/aws-2026-09-week{name}.csv.gz"), bill.of_days(days))
+    };
     vec![
         week(1, 1..=7),
         week(2, 8..=14),

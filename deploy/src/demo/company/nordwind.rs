@@ -30,8 +30,7 @@ const STOCKHOLM: Account = ("eu-north-1", "Europe (Stockholm)");
 const NEWSROOM: Team = ("cc-1100", "cc1100");
 const SPORTS: Team = ("cc-1200", "cc1200");
 const PLAYER: Team = ("cc-2100", "cc 2100");
-const DIALECT: Dialect =
-    Dialect { key: "CostCenter", other: "cost-center", prefix: "nw/", untagged: 12 };
+const DIALECT: Dialect = Dialect { key: "CostCenter", other: "cost-center", prefix: "nw/" };
 
 const VM: Service = Service {
     name: "Virtual Machines",
@@ -88,7 +87,11 @@ const MEDIA: Service = Service {
     sku: "MEDIALIVE-HD",
 };
 const RESERVATION: Commitment = Commitment {
-    id: ("/providers/microsoft.capacity/reservations/77f0", "Reserved VM Instance D4s v5", "Reservation"),
+    id: (
+        "/providers/microsoft.capacity/reservations/77f0",
+        "Reserved VM Instance D4s v5",
+        "Reservation",
+    ),
     service: &VM,
     account: SHARED,
     daily: 30 * ONE,
@@ -96,7 +99,14 @@ const RESERVATION: Commitment = Commitment {
     upfront: true,
 };
 
-fn resource(bill: &mut Bill, number: usize, service: &'static Service, account: Account, team: Team, daily: Units) -> Resource {
+fn resource(
+    bill: &mut Bill,
+    number: usize,
+    service: &'static Service,
+    account: Account,
+    team: Team,
+    daily: Units,
+) -> Resource {
     let rng = &mut bill.rng;
     let (group, hex) = (account.1, rng.hex(8));
     let kind = service.resource_type;
@@ -106,7 +116,7 @@ fn resource(bill: &mut Bill, number: usize, service: &'static Service, account: 
         service,
         account,
         region: if account.0 == STREAMS.0 { STOCKHOLM } else { SWEDEN },
-        tags: DIALECT.tags(rng, number, team, "prod"),
+        tags: DIALECT.tags(number, team, "prod"),
         daily,
         hourly: false,
         covered: service.sku == VM.sku,

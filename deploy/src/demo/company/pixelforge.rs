@@ -29,8 +29,7 @@ const DE: Account = ("europe-west10", "Berlin");
 const LOBBY: Team = ("lobby", "loby");
 const WORLDS: Team = ("worlds", "worls");
 const INSIGHT: Team = ("insight", "insigth");
-const DIALECT: Dialect =
-    Dialect { key: "squad", other: "team", prefix: "squad-", untagged: 15 };
+const DIALECT: Dialect = Dialect { key: "squad", other: "team", prefix: "squad-" };
 
 const COMPUTE: Service = Service {
     name: "Compute Engine",
@@ -78,13 +77,21 @@ const GATEWAY: Service = Service {
     sku: "MESH-CLIENT",
 };
 
-fn resource(bill: &mut Bill, number: usize, service: &'static Service, account: Account, team: Team, daily: Units, region: Account) -> Resource {
+fn resource(
+    bill: &mut Bill,
+    number: usize,
+    service: &'static Service,
+    account: Account,
+    team: Team,
+    daily: Units,
+    region: Account,
+) -> Resource {
     let rng = &mut bill.rng;
     // Names follow a pattern; a table reads the squad out of it where the tag is missing.
     let name = format!("{}-{}-{}", team.0, service.resource_type.to_lowercase(), rng.hex(5));
     Resource {
         id: format!("//cloud/projects/{}/{}/{name}", account.0, region.0),
-        tags: DIALECT.tags(rng, number, team, "live"),
+        tags: DIALECT.tags(number, team, "live"),
         name,
         service,
         account,
@@ -108,12 +115,28 @@ fn bill(seed: u64, name: &str, provider: &'static Provider, region: Account, siz
         (&EGRESS, MATCH, LOBBY, 1, 25 * ONE),
     ] {
         for _ in 0..count {
-            all.push(resource(&mut bill, all.len(), service, account, team, daily * size / 4, region));
+            all.push(resource(
+                &mut bill,
+                all.len(),
+                service,
+                account,
+                team,
+                daily * size / 4,
+                region,
+            ));
         }
     }
+    // A machine that somebody forgot: no tag, and its name says nothing.
+    let forgotten = resource(&mut bill, 0, &COMPUTE, WORLD, WORLDS, hours, region);
+    all.push(Resource { name: "load-test-2".to_owned(), tags: String::new(), ..forgotten });
     // The mesh between all services: nobody's, hour by hour.
     let mesh = resource(&mut bill, 0, &GATEWAY, MATCH, LOBBY, 2 * hours, region);
-    all.push(Resource { name: format!("mesh-{}", region.0), tags: String::new(), hourly: true, ..mesh });
+    all.push(Resource {
+        name: format!("mesh-{}", region.0),
+        tags: String::new(),
+        hourly: true,
+        ..mesh
+    });
     bill.month(&all, None);
     bill.rebate("Sustained use discount", 20, |service| service.sku == COMPUTE.sku);
     bill.corrections(5, 40);

@@ -1,0 +1,99 @@
+//! What a second run does: nothing without a reason, and exactly what changed.
+
+use proto::line::Measure;
+use tests::output::{HEADER, contents, files, touched};
+use tests::stand::Stand;
+use tests::world::{self, Line};
+
+use crate::{assert_done, assert_holds, day, of};
+
+const COST: Measure = Measure::Effective;
+
+/// Two tenants; the first has two files under one glob, with two and one dates.
+struct Scene {
+    stand: Stand,
+    early: Vec<Line>,
+    late: Vec<Line>,
+    other: Vec<Line>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self {
+            stand: Stand::new("changes"),
+            early: world::bill(11, "USD", day("2026-05-01"), 2, 10),
+            late: world::bill(12, "USD", day("2026-05-03"), 1, 10),
+            other: world::bill(13, "EUR", day("2026-05-02"), 1, 10),
+        };
+        scene.stand.write("tenants/acme.yaml", world::tenant("USD", "bills/acme-*.csv", COST));
+        scene.stand.write("tenants/nord.yaml", world::tenant("EUR", "bills/nord/*.csv", COST));
+        scene.write_early();
+        scene.stand.write("bills/acme-late.csv", world::csv(&scene.late));
+        scene.stand.write("bills/nord/all.csv", world::csv(&scene.other));
+        scene
+    }
+
+    fn write_early(&self) {
+        self.stand.write("bills/acme-early.csv", world::csv(&self.early));
+    }
+
+    fn all_of_acme(&self) -> Vec<Line> {
+        [self.early.clone(), self.late.clone()].concat()
+    }
+}
+
+#[test]
+fn runs_do_what_changed_and_nothing_else() {
+    let mut scene = Scene::new();
+    let run = scene.stand.run_once(&[]);
+    assert_done(&run, 4);
+    assert_holds(&scene.stand, &run, "acme", &scene.all_of_acme(), COST);
+    assert_holds(&scene.stand, &run, "nord", &scene.other, COST);
+    let first = files(&scene.stand.csv()).unwrap();
+    assert_eq!(first.len(), 4);
+
+    // Again: no work, and every file untouched.
+    let again = scene.stand.run_once(&[]);
+    assert_done(&again, 0);
+    assert_eq!(again.summary["tenants"], run.summary["tenants"]);
+    assert_eq!(touched(&first, &files(&scene.stand.csv()).unwrap()), Vec::<String>::new());
+
+    // One line of one date: that date is calculated and emitted again, and no other.
+    scene.early[3] = scene.early[3].clone().cost("1234.5678901234567890123456789");
+    scene.write_early();
+    let run = scene.stand.run_once(&[]);
+    assert_done(&run, 1);
+    assert_holds(&scene.stand, &run, "acme", &scene.all_of_acme(), COST);
+    let changed = files(&scene.stand.csv()).unwrap();
+    assert_eq!(touched(&first, &changed), ["acme_cloud_2026-05-01.csv"]);
+
+    // One of two files goes: its date is withdrawn, everywhere; the others stay as they are.
+    scene.stand.remove("bills/acme-late.csv");
+    let run = scene.stand.run_once(&[]);
+    assert_done(&run, 1);
+    assert_eq!(of(&run, "acme")["lines"], scene.early.len());
+    let withdrawn = files(&scene.stand.csv()).unwrap();
+    assert_eq!(touched(&changed, &withdrawn), ["acme_cloud_2026-05-03.csv"]);
+    let texts = contents(&scene.stand.csv()).unwrap();
+    assert_eq!(texts["acme_cloud_2026-05-03.csv"], format!("{HEADER}\n"));
+    assert_holds(&scene.stand, &run, "nord", &scene.other, COST);
+
+    // The last file goes, as an unmounted folder looks: nothing is withdrawn, and the run says why it failed.
+    scene.stand.remove("bills/acme-early.csv");
+    let run = scene.stand.run_once(&[]);
+    assert_eq!(run.code, 1, "{}", run.said);
+    assert_eq!(run.summary["failed"], 1, "{}", run.summary);
+    assert!(run.said.contains("acme") && run.said.contains("bills/acme-*.csv"), "{}", run.said);
+    assert!(run.said.contains("match"), "{}", run.said);
+    assert_eq!(of(&run, "acme")["lines"], scene.early.len());
+    assert_eq!(touched(&withdrawn, &files(&scene.stand.csv()).unwrap()), Vec::<String>::new());
+
+    // Both come back: the withdrawn date has its rows again, byte for byte as before.
+    scene.write_early();
+    scene.stand.write("bills/acme-late.csv", world::csv(&scene.late));
+    let run = scene.stand.run_once(&[]);
+    assert_done(&run, 1);
+    assert_holds(&scene.stand, &run, "acme", &scene.all_of_acme(), COST);
+    let before = &changed["acme_cloud_2026-05-03.csv"].bytes;
+    assert_eq!(files(&scene.stand.csv()).unwrap()["acme_cloud_2026-05-03.csv"].bytes, *before);
+}
