@@ -31,6 +31,8 @@ pub struct Leader {
     /// Something became visible since emissions were last looked at.
     pub(crate) emissions_hinted: bool,
     pub(crate) emissions_looked: Instant,
+    /// When what lies outside was last to be compared with what is recorded; not yet by this leader.
+    pub(crate) emissions_compared: Option<Instant>,
 }
 
 impl Leader {
@@ -55,6 +57,7 @@ impl Leader {
             months: HashSet::new(),
             emissions_hinted: true,
             emissions_looked: Instant::now(),
+            emissions_compared: None,
         }
     }
 

@@ -28,6 +28,10 @@ use crate::store::{
 const TENANT_TASKS_MAX: i64 = 64;
 /// Emissions that failed are looked at again this often.
 const EMISSIONS_EVERY: Duration = Duration::from_secs(2);
+/// What lies outside is compared with what is recorded when a coordinator starts to lead, and then this often.
+const COMPARE_EVERY: Duration = Duration::from_secs(10 * 60);
+/// Of every emitter, this many of the newest dates are compared.
+const COMPARE_MAX: i64 = 400;
 /// Units and emissions looked at in one sweep.
 const SWEEP_MAX: i64 = 2_048;
 
@@ -45,8 +49,13 @@ impl Leader {
         self.take_overdue_back(&txn).await?;
         self.plan_gathers(&txn, &mut tasks).await?;
         self.plan_units(&txn, &mut budget, &mut tasks).await?;
+        let compare = self.emissions_compared.is_none_or(|at| at.elapsed() > COMPARE_EVERY);
+        if compare {
+            StateStore::emissions_compare_in_txn(&txn, COMPARE_MAX).await?;
+        }
         // Every visible date is looked at: only after something became visible, or a while has passed (retries).
-        let look = self.emissions_hinted || self.emissions_looked.elapsed() > EMISSIONS_EVERY;
+        let look =
+            compare || self.emissions_hinted || self.emissions_looked.elapsed() > EMISSIONS_EVERY;
         let emissions = match look {
             true => self.plan_emissions(&txn, &mut budget, &mut tasks).await?,
             false => 0,
@@ -54,6 +63,9 @@ impl Leader {
         StateStore::tasks_settle_in_txn(&txn).await?;
         txn.commit().await.map_err(StoreError::sql("commit"))?;
         drop(client);
+        if compare {
+            self.emissions_compared = Some(std::time::Instant::now());
+        }
         if look {
             self.emissions_looked = std::time::Instant::now();
             // As many as were looked at: there may be more.

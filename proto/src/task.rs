@@ -201,4 +201,16 @@ pub struct EmitUnit {
     /// The generation that it replaces there.
     #[serde(default)]
     pub replaces: Option<Generation>,
+    /// What was put there for this very generation: where it still lies there, it is left as it is.
+    #[serde(default)]
+    pub recorded: Option<Content>,
+}
+
+/// What an emission put outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// Bytes.
+    pub bytes: u64,
+    /// Hash of the bytes.
+    pub hash: Hash128,
 }

@@ -29,13 +29,7 @@ fn main() -> Result<()> {
     println!("{lines} lines, {} MB", bytes / 1_000_000);
 
     let started = Instant::now();
-    let config = stand.config();
-    let data = stand.data();
-    let args = ["run", "--once", "--json", "--config"].map(std::ffi::OsString::from);
-    let rest = [config.into_os_string(), "--data-dir".into(), data.into_os_string()];
-    let args: Vec<String> =
-        args.into_iter().chain(rest).map(|a| a.to_string_lossy().into_owned()).collect();
-    let mut run = stand.start(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut run = stand.start(&["run", "--once", "--json"]);
     let mut peaks = BTreeMap::new();
     let mut roles_ended = None;
     let status = loop {

@@ -8,7 +8,7 @@ use deadpool_postgres::tokio_postgres::types::ToSql;
 use proto::hash::Hash128;
 use proto::ids::{EmitterId, Generation, SourceId, TenantId, UnitKey};
 use proto::report::Emitted;
-use proto::task::EmitUnit;
+use proto::task::{Content, EmitUnit};
 
 use super::{StateError, StateStore, execute, hash, parsed, query};
 
@@ -36,15 +36,24 @@ impl StateStore {
         limit: i64,
     ) -> Result<Vec<EmissionDue>, StateError> {
         let sql = "select p.tenant, p.source, e.emitter, t.config_hash, p.date::text, p.visible_generation,
-                     coalesce(r.generation, 0), coalesce(p.visible_rows, 0)
+                     coalesce(r.generation, 0), coalesce(p.visible_rows, 0),
+                     r.compare and r.generation = p.visible_generation and r.emitter_hash = e.hash, r.bytes, r.hash
                    from pipeline_state p join source_state s using (tenant, source) join tenants t using (tenant)
                    join emitters e using (tenant) left join emission_records r using (tenant, source, date, emitter)
                    where s.in_force and p.visible_generation > 0 and r.task is null
-                     and (r.generation is null or r.generation < p.visible_generation or r.emitter_hash is distinct from e.hash)
+                     and (r.generation is null or r.generation < p.visible_generation
+                       or r.emitter_hash is distinct from e.hash or r.compare)
                      and coalesce(r.next_attempt_at, now()) <= now()
                    order by p.tenant, p.source, e.emitter, p.date limit $1";
         let due = |row: &Row| {
             let replaced: i64 = row.get(6);
+            let recorded =
+                match (row.get::<_, Option<bool>>(8), row.get::<_, Option<i64>>(9), row.get(10)) {
+                    (Some(true), Some(bytes), Some(digest)) => {
+                        Some(Content { bytes: bytes.unsigned_abs(), hash: hash("hash", digest)? })
+                    }
+                    _ => None,
+                };
             Ok(EmissionDue {
                 tenant: parsed("tenant", row.get(0))?,
                 source: parsed("source", row.get(1))?,
@@ -54,11 +63,30 @@ impl StateStore {
                     date: parsed("date", row.get(4))?,
                     generation: Generation(row.get(5)),
                     replaces: (replaced > 0).then_some(Generation(replaced)),
+                    recorded,
                 },
                 rows: row.get(7),
             })
         };
         query(txn, "list due emissions", sql, &[&limit]).await?.iter().map(due).collect()
+    }
+
+    /// Makes the newest emissions of every emitter due again, to compare what lies outside with what is recorded: up
+    /// to `limit` of each.
+    pub(crate) async fn emissions_compare_in_txn(
+        txn: &Transaction<'_>,
+        limit: i64,
+    ) -> Result<u64, StateError> {
+        let sql = "update emission_records r set compare = true
+                   from (select r.tenant, r.source, r.date, r.emitter,
+                           row_number() over (partition by r.tenant, r.emitter order by r.date desc, r.source) as place
+                         from emission_records r join pipeline_state p using (tenant, source, date)
+                           join source_state s using (tenant, source) join emitters e using (tenant, emitter)
+                         where s.in_force and r.task is null and r.generation = p.visible_generation
+                           and r.emitter_hash = e.hash and r.hash is not null) n
+                   where n.place <= $1 and not r.compare
+                     and (r.tenant, r.source, r.date, r.emitter) = (n.tenant, n.source, n.date, n.emitter)";
+        execute(txn, "compare emissions", sql, &[&limit]).await
     }
 
     /// Notes that an emission is out.
@@ -90,8 +118,10 @@ impl StateStore {
         (tenant, source): (&TenantId, &SourceId),
         emitted: &Emitted,
     ) -> Result<bool, StateError> {
-        let sql = "update emission_records r set generation = $5, replaces = nullif(generation, $5), target = $6, rows = $7,
-                     bytes = $8, hash = $9, emitted_at = now(), task = null, attempts = 0, last_error = null,
+        let sql = "update emission_records r set generation = $5, target = $6, rows = $7, bytes = $8, hash = $9,
+                     replaces = case when generation = $5 then replaces else nullif(generation, 0) end,
+                     emitted_at = case when compare and generation = $5 and hash = $9 then emitted_at else now() end,
+                     task = null, attempts = 0, last_error = null, compare = false,
                      emitter_hash = (select e.hash from emitters e where e.tenant = $1 and e.emitter = $4)
                    where tenant = $1 and source = $2 and date = $3::text::date and emitter = $4 and generation <= $5
                      and task is not null";

@@ -61,7 +61,8 @@ impl StateStore {
               from pipeline_state p join source_state s using (tenant, source) join emitters e using (tenant)
               left join emission_records r using (tenant, source, date, emitter)
               where s.in_force and p.visible_generation > 0
-                and (coalesce(r.generation, 0) < p.visible_generation or r.emitter_hash is distinct from e.hash))
+                and (coalesce(r.generation, 0) < p.visible_generation or r.emitter_hash is distinct from e.hash
+                  or r.compare))
             select
               (select count(*) from source_state where in_force and settled_run is distinct from $1),
               (select count(*) from units where not given_up),
@@ -79,7 +80,10 @@ impl StateStore {
     }
 
     /// Counts a unit that the run made visible.
-    pub(crate) async fn run_unit_in_txn(txn: &Transaction<'_>, run: &str) -> Result<(), StateError> {
+    pub(crate) async fn run_unit_in_txn(
+        txn: &Transaction<'_>,
+        run: &str,
+    ) -> Result<(), StateError> {
         let sql = "update pipeline_runs set units = units + 1 where run_id = $1";
         execute(txn, "count a unit", sql, &[&run]).await?;
         Ok(())

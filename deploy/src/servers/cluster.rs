@@ -11,10 +11,12 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 use rand::RngExt;
 
@@ -27,6 +29,9 @@ use crate::process::{Recipe, describe};
 const SYSTEM_HOMES: &str = "/var/lib/apportion/pg";
 /// The superuser, and the database that the pipeline uses.
 pub const NAME: &str = "apportion";
+/// What initdb says of a child that was killed.
+const KILLED: [&str; 2] = ["terminated by signal 9", "exited with exit code 137"];
+const INITDB_TRIES: u32 = 30;
 const INITDB_LIMIT: Duration = Duration::from_secs(120);
 
 /// Postgres' own folder and the account that owns it.
@@ -224,38 +229,55 @@ impl Home {
         locale: &str,
         log: &Log,
     ) -> Result<()> {
-        match fs::remove_dir_all(target) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot remove {}", target.display()));
+        for _ in 0..INITDB_TRIES {
+            match fs::remove_dir_all(target) {
+                // An orphan of a killed one still writes; it ends by itself.
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                    std::thread::sleep(Duration::from_millis(100));
+                    continue;
+                }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error)
+                        .with_context(|| format!("cannot remove {}", target.display()));
+                }
+                _ => {}
             }
-            _ => {}
+            make_folder(target, 0o700, self.account.as_ref())?;
+            let mut initdb = Recipe::new("initdb", program.path.join("initdb"))
+                .arg("--pgdata")
+                .arg(target)
+                .args([
+                    "--username",
+                    NAME,
+                    "--encoding",
+                    "UTF8",
+                    "--locale",
+                    locale,
+                    "--data-checksums",
+                ])
+                .args(["--auth-local", "trust", "--auth-host", "scram-sha-256"])
+                .arg("--pwfile")
+                .arg(password)
+                .account(self.account.clone())
+                .lock(self.lock())
+                .cwd("/")
+                .log(log.clone())
+                .spawn()?;
+            match initdb.wait(INITDB_LIMIT)? {
+                Some(status) if status.success() => return Ok(()),
+                // Killed from outside, itself or a child of it, which says nothing about it: once more.
+                Some(status)
+                    if status.signal() == Some(Signal::SIGKILL as i32)
+                        || KILLED.iter().any(|words| initdb.last_words().contains(words)) => {}
+                Some(status) => {
+                    bail!("initdb failed ({}):\n{}", describe(status), initdb.last_words())
+                }
+                None => {
+                    bail!("initdb did not end in {} s:\n{}", INITDB_LIMIT.as_secs(), initdb.tail())
+                }
+            }
         }
-        make_folder(target, 0o700, self.account.as_ref())?;
-        let mut initdb = Recipe::new("initdb", program.path.join("initdb"))
-            .arg("--pgdata")
-            .arg(target)
-            .args([
-                "--username",
-                NAME,
-                "--encoding",
-                "UTF8",
-                "--locale",
-                locale,
-                "--data-checksums",
-            ])
-            .args(["--auth-local", "trust", "--auth-host", "scram-sha-256"])
-            .arg("--pwfile")
-            .arg(password)
-            .account(self.account.clone())
-            .lock(self.lock())
-            .cwd("/")
-            .log(log.clone())
-            .spawn()?;
-        match initdb.wait(INITDB_LIMIT)? {
-            Some(status) if status.success() => Ok(()),
-            Some(status) => bail!("initdb failed ({}):\n{}", describe(status), initdb.last_words()),
-            None => bail!("initdb did not end in {} s:\n{}", INITDB_LIMIT.as_secs(), initdb.tail()),
-        }
+        bail!("initdb was killed {INITDB_TRIES} times")
     }
 }
 

@@ -28,9 +28,10 @@ const VISIBLE: &str = "visible as (
   where s.in_force and p.visible_generation > 0
     and p.date between coalesce(s.covered_from, p.date) and coalesce(s.covered_to, p.date))";
 
-/// Of `pipeline_state p`, `emitters e` and `emission_records r`: what is visible does not lie outside yet.
+/// Of `pipeline_state p`, `emitters e` and `emission_records r`: what is visible does not lie outside yet, or is
+/// to be compared with what does.
 const EMISSION_DUE: &str = "p.visible_generation > 0
-  and (coalesce(r.generation, 0) < p.visible_generation or r.emitter_hash is distinct from e.hash)";
+  and (coalesce(r.generation, 0) < p.visible_generation or r.emitter_hash is distinct from e.hash or r.compare)";
 
 /// Connects to a database of ours. Must not be called on a runtime's thread.
 pub fn connect(url: &str) -> Result<Client> {

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use proto::hash::Hash128;
+use proto::task::Content;
 
 use crate::emission::{Published, Sealed};
 use crate::error::EmitterError;
@@ -60,7 +61,7 @@ impl NewFile {
 
     fn done(&mut self) -> Published {
         let hash = Hash128::finish(&self.hasher.finalize());
-        Published { target: self.target.display().to_string(), bytes: self.bytes, hash }
+        Published::at(&self.target, Content { bytes: self.bytes, hash })
     }
 }
 
@@ -79,7 +80,7 @@ impl Write for NewFile {
 impl Sealed for NewFile {
     fn publish(mut self: Box<Self>) -> Result<Published, EmitterError> {
         let published = self.done();
-        if holds(&self.target, &published).map_err(failed("read", &self.target))? {
+        if holds(&self.target, published.content)? {
             return Ok(published);
         }
         fs::rename(&self.temporary, &self.target).map_err(failed("rename to", &self.target))?;
@@ -101,8 +102,22 @@ impl Drop for NewFile {
     }
 }
 
+impl Published {
+    /// A file.
+    pub fn at(path: &Path, content: Content) -> Self {
+        Self { target: path.display().to_string(), content }
+    }
+}
+
 /// Whether the file at `path` has just this content.
-fn holds(path: &Path, content: &Published) -> io::Result<bool> {
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub fn holds(path: &Path, content: Content) -> Result<bool, EmitterError> {
+    compare(path, content).map_err(failed("read", path))
+}
+
+fn compare(path: &Path, content: Content) -> io::Result<bool> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -144,7 +159,11 @@ mod tests {
         let (target, inode) =
             (folder.join("a.csv"), |path: &Path| fs::metadata(path).unwrap().ino());
         let first = put(&folder, "one");
-        assert_eq!((first.bytes, first.hash), (3, Hash128::of(b"one")));
+        assert_eq!(first.content, Content { bytes: 3, hash: Hash128::of(b"one") });
+        assert!(holds(&target, first.content).unwrap());
+        let other = Content { hash: Hash128::of(b"two"), ..first.content };
+        assert!(!holds(&target, other).unwrap() && !holds(&folder, first.content).unwrap());
+        assert!(!holds(&folder.join("none.csv"), first.content).unwrap());
         let before = inode(&target);
         assert_eq!(put(&folder, "one"), first);
         assert_eq!(inode(&target), before, "equal content is left as it lies");

@@ -6,10 +6,11 @@ mod layout;
 use std::path::{Path, PathBuf};
 
 use proto::config::{Aggregation, EmitterConfig};
+use proto::task::Content;
 
-use crate::emission::{Draft, Emitter, Place, Sealed, VisibleRow};
+use crate::emission::{Draft, Emitter, Place, Published, Sealed, VisibleRow};
 use crate::error::EmitterError;
-use file::NewFile;
+use file::{NewFile, holds};
 use layout::Layout;
 
 /// The CSV emitter.
@@ -40,11 +41,18 @@ impl Csv {
     }
 }
 
+fn name(place: &Place) -> String {
+    format!("{}_{}_{}.csv", place.tenant, place.source, place.date)
+}
+
 impl Emitter for Csv {
     fn open(&self, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
-        let name = format!("{}_{}_{}.csv", place.tenant, place.source, place.date);
-        let layout = Layout::new(NewFile::create(&self.dir, &name)?, place)?;
+        let layout = Layout::new(NewFile::create(&self.dir, &name(place))?, place)?;
         Ok(Box::new(layout))
+    }
+    fn find(&self, place: &Place, recorded: Content) -> Result<Option<Published>, EmitterError> {
+        let path = self.dir.join(name(place));
+        Ok(holds(&path, recorded)?.then(|| Published::at(&path, recorded)))
     }
 }
 

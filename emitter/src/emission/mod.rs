@@ -2,7 +2,7 @@
 //!
 //! One emitter at a time works on a unit (an advisory lock, held to the end). Rows stream from Postgres in their final
 //! order into a draft; just before the draft is put in place the visible generation is looked at again, and a newer
-//! one is emitted instead.
+//! one is emitted instead. Where content was put before, it is compared first and left alone when it still lies there.
 
 mod kinds;
 mod port;
@@ -11,13 +11,15 @@ pub mod texts;
 
 pub use port::{Draft, Emitter, Place, Published, Sealed, VisibleRow};
 
+use std::sync::Arc;
+
 use deadpool_postgres::tokio_postgres::Transaction;
 use deadpool_postgres::tokio_postgres::types::Type;
 use jiff::Timestamp;
 use proto::hash::Hash128;
 use proto::ids::EmitterId;
 use proto::report::{Emitted, Report};
-use proto::task::{Emit, EmitUnit};
+use proto::task::{Content, Emit, EmitUnit};
 use proto::time::UtcSeconds;
 use runtime::store::Store;
 use runtime::worker::{TaskContext, WorkError};
@@ -89,6 +91,7 @@ async fn emit_unit(
     unit: &EmitUnit,
     place: &Place,
 ) -> Result<Emitted, EmitterError> {
+    let emitter: Arc<dyn Emitter> = emitter.into();
     let mut client = store.client().await?;
     loop {
         // The lock lives as long as the transaction: it cannot leak into the pool, whatever happens.
@@ -107,6 +110,16 @@ async fn emit_unit(
                 place.date
             )));
         }
+        let found = match unit.recorded {
+            Some(recorded) if visible.generation == unit.generation.0 => {
+                find(&emitter, place, recorded).await?
+            }
+            _ => None,
+        };
+        if let Some(published) = found {
+            transaction.commit().await.map_err(EmitterError::sql("end an emission"))?;
+            return Ok(emitted(id, place, visible, published));
+        }
         let sealed = draft(&transaction, context, emitter.as_ref(), visible, place).await?;
         if self::visible(&transaction, place).await?.generation != visible.generation {
             tracing::debug!(date = %place.date, "a newer generation became visible meanwhile");
@@ -114,17 +127,36 @@ async fn emit_unit(
         }
         let published = spawn_blocking(move || sealed.publish()).await.map_err(ended)??;
         transaction.commit().await.map_err(EmitterError::sql("end an emission"))?;
-        return Ok(Emitted {
-            emitter: id.clone(),
-            date: place.date,
-            generation: proto::ids::Generation(visible.generation),
-            target: published.target,
-            rows: visible.rows,
-            bytes: published.bytes,
-            hash: published.hash,
-            at: UtcSeconds(Timestamp::now().as_second()),
-        });
+        return Ok(emitted(id, place, visible, published));
     }
+}
+
+fn emitted(id: &EmitterId, place: &Place, visible: Visible, published: Published) -> Emitted {
+    Emitted {
+        emitter: id.clone(),
+        date: place.date,
+        generation: proto::ids::Generation(visible.generation),
+        target: published.target,
+        rows: visible.rows,
+        bytes: published.content.bytes,
+        hash: published.content.hash,
+        at: UtcSeconds(Timestamp::now().as_second()),
+    }
+}
+
+/// What lies outside, if it is what was put there; what somebody removed or changed is told.
+async fn find(
+    emitter: &Arc<dyn Emitter>,
+    place: &Place,
+    recorded: Content,
+) -> Result<Option<Published>, EmitterError> {
+    let (looking, at) = (Arc::clone(emitter), place.clone());
+    let found = spawn_blocking(move || looking.find(&at, recorded)).await.map_err(ended)??;
+    if found.is_none() {
+        let Place { tenant, source, date, .. } = place;
+        tracing::warn!(%tenant, %source, %date, "what was emitted is gone or was changed: it is emitted again");
+    }
+    Ok(found)
 }
 
 /// Streams the rows of a generation into a draft and seals it.

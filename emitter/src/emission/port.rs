@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use proto::hash::Hash128;
 use proto::ids::{SourceId, TenantId};
 use proto::line::LineId;
 use proto::money::Amount;
+use proto::task::Content;
 use proto::time::{UnitDate, UtcSeconds};
 
 use super::texts::{LineText, RowText};
@@ -18,6 +18,11 @@ pub trait Emitter: Send + Sync {
     /// # Errors
     /// When there is no place for it.
     fn open(&self, place: &Place) -> Result<Box<dyn Draft>, EmitterError>;
+    /// What lies there, if it is just the `recorded` content; `None` if it is gone or another. It may block.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    fn find(&self, place: &Place, recorded: Content) -> Result<Option<Published>, EmitterError>;
 }
 
 /// Content under way, on a thread where it may block. Dropped, it leaves nothing behind.
@@ -61,10 +66,8 @@ pub struct Place {
 pub struct Published {
     /// For people: a path or URL.
     pub target: String,
-    /// Bytes.
-    pub bytes: u64,
-    /// Hash of the bytes.
-    pub hash: Hash128,
+    /// Size and hash.
+    pub content: Content,
 }
 
 /// A visible row with its line; measures are resolved.

@@ -3,8 +3,8 @@
 use proto::ids::{Attempt, DriverId, EmitterId, Generation};
 use proto::manifest::{Manifest, ManifestBuilder};
 use proto::task::{
-    Allocate, AllocateUnit, Commit, CommitUnit, ComputeDriver, DriverInput, Emit, EmitUnit, Gather,
-    KnownDate, Resolve, ResolveUnit, Restore, Task,
+    Allocate, AllocateUnit, Commit, CommitUnit, ComputeDriver, Content, DriverInput, Emit,
+    EmitUnit, Gather, KnownDate, Resolve, ResolveUnit, Restore, Task,
 };
 
 use crate::{Case, amount, case, day, hash};
@@ -25,7 +25,8 @@ fn word(task: &Task) -> &'static str {
 pub fn cases() -> Vec<Case> {
     let tasks =
         [gather(), resolve(), driver(), allocate(), commit(), restore(), emit()].into_iter();
-    tasks.map(|task| case(word(&task), 1, task)).collect()
+    let plain = tasks.map(|task| case(word(&task), 1, task));
+    plain.chain([case("emit_compare", 1, compare())]).collect()
 }
 
 /// A manifest with two batches and money in two currencies.
@@ -116,12 +117,25 @@ fn restore() -> Task {
 }
 
 fn emit() -> Task {
-    let unit =
-        |replaces| EmitUnit { date: day("2024-09-30"), generation: Generation(43), replaces };
+    emissions([(Some(Generation(12)), None), (None, None)])
+}
+
+/// What was emitted is compared with what lies there.
+fn compare() -> Task {
+    emissions([(None, Some(Content { bytes: 1 << 40, hash: hash("file") })), (None, None)])
+}
+
+fn emissions(units: [(Option<Generation>, Option<Content>); 2]) -> Task {
+    let unit = |(replaces, recorded)| EmitUnit {
+        date: day("2024-09-30"),
+        generation: Generation(43),
+        replaces,
+        recorded,
+    };
     Task::Emit(Emit {
         config: hash("config"),
         folder: "/etc/apportion".into(),
         emitter: EmitterId::parse("csv").expect("an id"),
-        units: vec![unit(Some(Generation(12))), unit(None)],
+        units: units.map(unit).to_vec(),
     })
 }

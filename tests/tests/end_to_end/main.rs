@@ -15,6 +15,7 @@ mod bytes;
 mod changes;
 mod kills;
 mod shared;
+mod storm;
 
 fn day(text: &str) -> UnitDate {
     text.parse().expect("a date")

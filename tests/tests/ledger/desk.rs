@@ -12,9 +12,9 @@ use proto::envelope::{self, Header};
 use proto::hash::Hash128;
 use proto::ids::{Attempt, EmitterId, Generation, SourceId, TenantId};
 use proto::manifest::Manifest;
-use proto::report::Report;
+use proto::report::{Emitted, Report};
 use proto::subject::{self, Lane, Step};
-use proto::task::{Commit, CommitUnit, Emit, EmitUnit, Restore, Task};
+use proto::task::{Commit, CommitUnit, Content, Emit, EmitUnit, Restore, Task};
 use proto::time::UnitDate;
 use runtime::bus::Bus;
 use runtime::data::Configs;
@@ -216,11 +216,24 @@ impl Desk {
 
     /// Sends an emission of one unit.
     pub async fn send_emit(&self, config: Hash128, date: &str, generation: i64) {
-        let emitter = EmitterId::parse("csv").unwrap();
-        let unit = EmitUnit { date: day(date), generation: Generation(generation), replaces: None };
+        let generation = Generation(generation);
+        let unit = EmitUnit { date: day(date), generation, replaces: None, recorded: None };
+        self.send_emission(config, unit).await;
+    }
+
+    async fn send_emission(&self, config: Hash128, unit: EmitUnit) {
+        let (emitter, generation) = (EmitterId::parse("csv").unwrap(), unit.generation);
         let folder = self.out.path().display().to_string();
         let task = Emit { config, folder, emitter: emitter.clone(), units: vec![unit] };
-        self.send(&Step::Emit(emitter), Generation(generation), &Task::Emit(task)).await;
+        self.send(&Step::Emit(emitter), generation, &Task::Emit(task)).await;
+    }
+
+    /// Has what was emitted compared with what lies there, and waits for the report.
+    pub async fn compare(&self, config: Hash128, done: &Emitted) -> Report {
+        let recorded = Some(Content { bytes: done.bytes, hash: done.hash });
+        let (date, generation) = (done.date, done.generation);
+        self.send_emission(config, EmitUnit { date, generation, replaces: None, recorded }).await;
+        self.report().await
     }
 
     /// Emits one unit and waits for the report.

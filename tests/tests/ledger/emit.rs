@@ -131,6 +131,41 @@ async fn the_newest_visible_generation_is_emitted_and_an_empty_one_replaces() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_lies_there_is_compared_and_emitted_again_only_where_it_differs() {
+    let desk = Desk::start().await;
+    let config = desk.configure().await;
+    desk.make_visible(desk.put_direct(DAY, (3, 7), &[line(DAY, 1, "5")]).await).await;
+    let first = emitted(desk.emit(config, DAY, 7).await);
+    let path = file(&desk, DAY);
+    let (text, inode) = (std::fs::read(&path).unwrap(), || std::fs::metadata(&path).unwrap().ino());
+    let same = |again: &Emitted| {
+        let pick = |e: &Emitted| (e.generation, e.rows, e.bytes, e.hash, e.target.clone());
+        assert_eq!(pick(again), pick(&first));
+        assert_eq!(std::fs::read(&path).unwrap(), text);
+    };
+    // As it was left: not touched. Rows are not even read, so that comparing many dates is cheap.
+    let before = inode();
+    desk.execute("update pipeline_state set visible_lines_generation = 99").await;
+    same(&emitted(desk.compare(config, &first).await));
+    assert_eq!(inode(), before);
+    desk.execute("update pipeline_state set visible_lines_generation = 3").await;
+    // Gone, cut, and changed in one byte of the same size.
+    std::fs::remove_file(&path).unwrap();
+    same(&emitted(desk.compare(config, &first).await));
+    std::fs::write(&path, &text[..text.len() - 1]).unwrap();
+    same(&emitted(desk.compare(config, &first).await));
+    let mut changed = text.clone();
+    *changed.last_mut().unwrap() = b' ';
+    std::fs::write(&path, &changed).unwrap();
+    same(&emitted(desk.compare(config, &first).await));
+    // A newer generation became visible meanwhile: it is what is emitted, whatever lies there.
+    desk.make_visible(desk.put_direct(DAY, (8, 9), &[line(DAY, 1, "6")]).await).await;
+    let newer = emitted(desk.compare(config, &first).await);
+    assert_eq!(newer.generation.0, 9);
+    assert!(std::fs::read_to_string(&path).unwrap().contains(",usage,6,USD,"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_rows_stream_in_order_while_several_emit_the_same_date() {
     let mut desk = Desk::start().await;
     desk.hire();
