@@ -60,18 +60,18 @@ pub struct Launch {
     /// Folder with `apportion.yaml` and `tenants/`
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub config: PathBuf,
-    /// Folder for everything that is kept: servers' data, logs
-    #[arg(long, value_name = "DIR", default_value = "./.apportion")]
-    pub data_dir: PathBuf,
-    /// Number of gatherers
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub gatherers: u16,
-    /// Number of allocators
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub allocators: u16,
-    /// Number of emitters
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub emitters: u16,
+    /// Folder for everything that is kept: servers' data, logs [default: `data_dir` of apportion.yaml, else ./.apportion]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Number of gatherers [default: `workers` of apportion.yaml, else 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub gatherers: Option<u32>,
+    /// Number of allocators [default: `workers` of apportion.yaml, else 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub allocators: Option<u32>,
+    /// Number of emitters [default: `workers` of apportion.yaml, else 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub emitters: Option<u32>,
     /// Port of 127.0.0.1 for the embedded nats-server [default: any free one]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub nats_port: Option<u16>,

@@ -4,6 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::coordinator::config::Settings;
 use anyhow::{Context, Result, bail, ensure};
 use backon::{BlockingRetryable, ConstantBuilder};
 
@@ -13,7 +14,7 @@ use crate::process::{Recipe, exe};
 use crate::progress;
 use crate::servers::find::Program;
 use crate::servers::{
-    EmbeddedNats, EmbeddedPostgres, NatsOptions, PostgresOptions, forsaken, given,
+    self, EmbeddedNats, EmbeddedPostgres, NatsOptions, PostgresOptions, forsaken,
 };
 use crate::shutdown::Shutdown;
 use crate::supervise::{Backoff, Outcome, Role, Stage, Supervisor};
@@ -36,10 +37,11 @@ pub fn launch(options: &Launch, once: Option<Once>) -> Result<u8> {
     let shutdown = Shutdown::on_signals()?;
     let config = config_folder(&options.config)?;
     // Before any server starts: most mistakes are made here.
-    wiring::check(&config)?;
-    let folder = DataFolder::take(&options.data_dir)?;
+    let settings = wiring::check(&config)?;
+    let data_dir = options.data_dir.clone().or_else(|| settings.data_dir.clone());
+    let folder = DataFolder::take(&data_dir.unwrap_or_else(|| PathBuf::from("./.apportion")))?;
     let echo = once.is_none();
-    let servers = Servers::start(options, &folder)?;
+    let servers = Servers::start(options, &settings, &folder)?;
     let urls = servers.urls();
     folder.announce(&urls)?;
     let run = wiring::new_run();
@@ -47,7 +49,7 @@ pub fn launch(options: &Launch, once: Option<Once>) -> Result<u8> {
     servers.supervise(&mut supervisor);
     let migrated = supervisor.during(|| patiently(|| wiring::migrate(&urls.database_url)));
     migrated.context("cannot prepare the database")?;
-    for (recipe, one_shot) in recipes(options, &config, &folder, &urls, &run, once, echo)? {
+    for (recipe, one_shot) in recipes(options, &settings, &config, &folder, &urls, &run, once)? {
         supervisor.add(Role::new(recipe), one_shot)?;
     }
     if echo {
@@ -123,10 +125,11 @@ enum Given<T> {
 
 impl Servers {
     /// Both at once: the first start of Postgres takes a while.
-    fn start(options: &Launch, folder: &DataFolder) -> Result<Self> {
+    fn start(options: &Launch, settings: &Settings, folder: &DataFolder) -> Result<Self> {
+        let given = settings.environment();
         std::thread::scope(|scope| {
-            let nats = scope.spawn(|| start_nats(options, folder));
-            let postgres = start_postgres(options, folder)?;
+            let nats = scope.spawn(|| start_nats(options, &given, folder));
+            let postgres = start_postgres(options, &given, folder)?;
             match nats.join() {
                 Ok(nats) => Ok(Self { nats: nats?, postgres }),
                 Err(_) => bail!("starting nats-server panicked"),
@@ -158,13 +161,17 @@ impl Servers {
     }
 }
 
-fn start_nats(options: &Launch, folder: &DataFolder) -> Result<Given<EmbeddedNats>> {
-    if let Some(url) = given_url("NATS_URL")? {
+fn start_nats(
+    options: &Launch,
+    given: &Configured,
+    folder: &DataFolder,
+) -> Result<Given<EmbeddedNats>> {
+    if let Some(url) = given_url("NATS_URL", given)? {
         ensure!(
             options.nats_port.is_none(),
             "--nats-port is for the embedded nats-server, but NATS_URL names another: leave one out"
         );
-        eprintln!("{} (NATS_URL)", given::check_nats(&url)?);
+        eprintln!("{} (NATS_URL)", servers::given::check_nats(&url)?);
         return Ok(Given::Url(url));
     }
     let settings = NatsOptions {
@@ -177,13 +184,17 @@ fn start_nats(options: &Launch, folder: &DataFolder) -> Result<Given<EmbeddedNat
     Ok(Given::Embedded(Box::new(server)))
 }
 
-fn start_postgres(options: &Launch, folder: &DataFolder) -> Result<Given<EmbeddedPostgres>> {
-    if let Some(url) = given_url("DATABASE_URL")? {
+fn start_postgres(
+    options: &Launch,
+    given: &Configured,
+    folder: &DataFolder,
+) -> Result<Given<EmbeddedPostgres>> {
+    if let Some(url) = given_url("DATABASE_URL", given)? {
         ensure!(
             options.postgres_port.is_none(),
             "--postgres-port is for the embedded Postgres, but DATABASE_URL names another: leave one out"
         );
-        eprintln!("{} (DATABASE_URL)", given::check_database(&url)?);
+        eprintln!("{} (DATABASE_URL)", servers::given::check_database(&url)?);
         return Ok(Given::Url(url));
     }
     let settings = PostgresOptions {
@@ -220,11 +231,16 @@ fn say(name: &str, program: &Program, address: &str) {
     );
 }
 
-fn given_url(name: &str) -> Result<Option<String>> {
+/// What `apportion.yaml` sets, as environment variables.
+type Configured = [(&'static str, String)];
+
+/// The environment goes before `apportion.yaml`.
+fn given_url(name: &str, configured: &Configured) -> Result<Option<String>> {
     match env::var(name) {
-        Ok(url) if url.is_empty() => Ok(None),
-        Ok(url) => Ok(Some(url)),
-        Err(env::VarError::NotPresent) => Ok(None),
+        Ok(url) if !url.is_empty() => Ok(Some(url)),
+        Ok(_) | Err(env::VarError::NotPresent) => {
+            Ok(configured.iter().find(|(known, _)| *known == name).map(|(_, url)| url.clone()))
+        }
         Err(env::VarError::NotUnicode(_)) => bail!("{name} is not UTF-8"),
     }
 }
@@ -232,20 +248,20 @@ fn given_url(name: &str) -> Result<Option<String>> {
 /// The roles of a run, the coordinator first; `true` for the one whose end is the end of the run.
 fn recipes(
     options: &Launch,
+    settings: &Settings,
     config: &Path,
     folder: &DataFolder,
     urls: &Running,
     run: &str,
     once: Option<Once>,
-    echo: bool,
 ) -> Result<Vec<(Recipe, bool)>> {
     let exe = exe()?;
+    let configured = settings.environment();
     let role = |role: &str, name: String| {
-        Recipe::new(&name, exe)
-            .arg(role)
-            .env("NATS_URL", &urls.nats_url)
-            .env("APPORTION_DATA_DIR", folder.path())
-            .log(folder.log(&name, echo))
+        let recipe = Recipe::new(&name, exe).arg(role).log(folder.log(&name, once.is_none()));
+        let unset = configured.iter().filter(|(name, _)| env::var_os(name).is_none());
+        let recipe = unset.fold(recipe, |recipe, (name, value)| recipe.env(name, value));
+        recipe.env("NATS_URL", &urls.nats_url).env("APPORTION_DATA_DIR", folder.path())
     };
     let with_store = |recipe: Recipe| recipe.env("DATABASE_URL", &urls.database_url);
     let mut coordinator = with_store(role("coordinator", "coordinator".into()))
@@ -257,19 +273,19 @@ fn recipes(
         coordinator = coordinator.arg("--once");
     }
     let mut recipes = vec![(coordinator, once.is_some())];
-    for number in 1..=options.gatherers {
+    for number in 1..=options.gatherers.or(settings.workers.gatherers).unwrap_or(1) {
         recipes.push((
             role("gatherer", format!("gatherer-{number}")).without_env("DATABASE_URL"),
             false,
         ));
     }
-    for number in 1..=options.allocators {
+    for number in 1..=options.allocators.or(settings.workers.allocators).unwrap_or(1) {
         recipes.push((
             role("allocator", format!("allocator-{number}")).without_env("DATABASE_URL"),
             false,
         ));
     }
-    for number in 1..=options.emitters {
+    for number in 1..=options.emitters.or(settings.workers.emitters).unwrap_or(1) {
         recipes.push((with_store(role("emitter", format!("emitter-{number}"))), false));
     }
     Ok(recipes)

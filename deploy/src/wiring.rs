@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ::coordinator::config::Settings;
 use anyhow::{Result, bail};
 use runtime::process::run;
 
@@ -44,10 +45,10 @@ pub fn new_run() -> String {
     format!("{:016x}", rand::random::<u64>())
 }
 
-/// Refuses a configuration that cannot run, with every problem of it.
-pub fn check(folder: &Path) -> Result<()> {
+/// What `apportion.yaml` says. A configuration that cannot run is refused, with every problem of it.
+pub fn check(folder: &Path) -> Result<Settings> {
     match ::coordinator::life::load(folder) {
-        Ok(_) => Ok(()),
+        Ok(config) => Ok(config.settings),
         Err(::coordinator::CoordinatorError::Problems(problems)) => {
             bail!("the configuration cannot run\n{problems}")
         }

@@ -70,10 +70,10 @@ impl Demo {
         }
         let options = Launch {
             config: dir.clone(),
-            data_dir: data_dir.clone(),
-            gatherers: 1,
-            allocators: 1,
-            emitters: 1,
+            data_dir: Some(data_dir.clone()),
+            gatherers: None,
+            allocators: None,
+            emitters: None,
             nats_port: None,
             postgres_port: None,
         };

@@ -93,7 +93,7 @@ pub enum AmountError {
     },
     /// A number, but it cannot be held exactly.
     #[error(
-        "`{text}` has more digits than can be held exactly: at most 28 decimals, and without its point at most 79228162514264337593543950335"
+        "`{text}` has more digits than can be held exactly: write at most 28 decimals, and no more than 79228162514264337593543950335 without the point"
     )]
     TooManyDigits {
         /// What was found.

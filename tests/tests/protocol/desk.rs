@@ -31,6 +31,8 @@ fn postgres() -> &'static (EmbeddedPostgres, TempDir) {
 
 pub struct Desk {
     pub leader: Leader,
+    pub state: StateStore,
+    settings: Settings,
     bus: Bus,
     store: Store,
     jetstream: async_nats::jetstream::Context,
@@ -62,16 +64,15 @@ impl Desk {
         state.run_start("run", "manual").await.unwrap();
         let settings =
             Settings { nats_url: nats.url(), database_url: database, ..Settings::load().unwrap() };
-        let own = (bus.clone(), settings);
-        let mut leader = Leader::new(own, state, config.path().to_owned(), "run".into(), None);
         write(config.path());
-        let loaded = coordinator::config::load(config.path(), &|_| None).unwrap();
-        leader.configs_apply(loaded.tenants.into_values().collect(), None).await.unwrap();
+        let leader = lead(&bus, &settings, &state, config.path(), "run").await;
         let jetstream = async_nats::jetstream::new(client(&nats.url()).await);
         let (tenant, source) =
             (TenantId::parse("acme").unwrap(), SourceId::parse("cloud").unwrap());
         Self {
             leader,
+            state,
+            settings,
             bus,
             store,
             jetstream,
@@ -80,6 +81,13 @@ impl Desk {
             _nats: nats,
             _folders: (folder, config),
         }
+    }
+
+    /// Another run starts over the same state.
+    pub async fn run_again(&mut self, run: &str) {
+        self.state.run_start(run, "manual").await.unwrap();
+        let config = self._folders.1.path();
+        self.leader = lead(&self.bus, &self.settings, &self.state, config, run).await;
     }
 
     pub async fn sweep(&mut self) {
@@ -164,7 +172,7 @@ impl Desk {
             .messages
     }
 
-    async fn execute(&self, sql: &str) -> u64 {
+    pub async fn execute(&self, sql: &str) -> u64 {
         self.store.client().await.unwrap().execute(sql, &[]).await.unwrap()
     }
 
@@ -208,11 +216,25 @@ impl Desk {
     }
 }
 
+async fn lead(
+    bus: &Bus,
+    settings: &Settings,
+    state: &StateStore,
+    config: &Path,
+    run: &str,
+) -> Leader {
+    let own = (bus.clone(), settings.clone());
+    let mut leader = Leader::new(own, state.clone(), config.to_owned(), run.to_owned(), None);
+    let loaded = coordinator::config::load(config, &|_| None).unwrap();
+    leader.configs_apply(loaded.tenants.into_values().collect(), None).await.unwrap();
+    leader
+}
+
 fn write(config: &Path) {
     std::fs::create_dir_all(config.join("tenants")).unwrap();
     std::fs::write(
         config.join("tenants/acme.yaml"),
-        "sources:\n  cloud: { kind: focus, files: [\"bill.csv\"] }\n",
+        "sources:\n  cloud: { kind: focus, files: [\"bill.csv\"] }\nemitters:\n  csv: { dir: out }\n",
     )
     .unwrap();
 }

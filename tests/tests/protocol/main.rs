@@ -3,6 +3,8 @@
 
 #[cfg(test)]
 mod desk;
+#[cfg(test)]
+mod emission;
 
 use desk::{Desk, lines, rows};
 use proto::ids::{Attempt, Generation};

@@ -21,7 +21,7 @@ fn every_refusal_says_what_and_how_to_mend_it() {
     let sign = |text: &str| format!("misplaced sign in `{text}`: write at most one sign, in front");
     let digits = |text: &str| {
         format!(
-            "`{text}` has more digits than can be held exactly: at most 28 decimals, and without its point at most 79228162514264337593543950335"
+            "`{text}` has more digits than can be held exactly: write at most 28 decimals, and no more than 79228162514264337593543950335 without the point"
         )
     };
     let forty = "1234567890123456789012345678901234567890";
