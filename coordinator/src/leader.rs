@@ -15,6 +15,9 @@ use runtime::settings::Settings;
 
 use crate::store::{ConfigInForce, Outgoing, StateError, StateStore};
 
+/// Configurations in force are published again this often.
+const CONFIGS_EVERY: Duration = Duration::from_secs(600);
+
 /// The state of a leading coordinator. Everything in it can be thrown away and read again from Postgres.
 pub struct Leader {
     pub(crate) bus: Bus,
@@ -33,6 +36,8 @@ pub struct Leader {
     pub(crate) emissions_looked: Instant,
     /// When what lies outside was last to be compared with what is recorded; not yet by this leader.
     pub(crate) emissions_compared: Option<Instant>,
+    /// When the configurations in force were last published.
+    pub(crate) configs_published: Option<Instant>,
 }
 
 impl Leader {
@@ -57,6 +62,7 @@ impl Leader {
             months: HashSet::new(),
             emissions_hinted: true,
             emissions_looked: Instant::now(),
+            configs_published: None,
             emissions_compared: None,
         }
     }
@@ -80,29 +86,35 @@ impl Leader {
         }
         let due = self.state.configs_apply(&entries, commit).await?;
         self.emissions_hinted = true;
+        self.configs_published = None;
         self.tenants = entries.into_iter().map(|e| (e.config.tenant.clone(), e)).collect();
         self.streams_ensure().await?;
         Ok(due)
     }
 
-    /// Makes streams and consumers that are missing and publishes every configuration in force. When queues were lost,
-    /// everything that is out is sent again at once.
+    /// Makes streams and consumers that are missing, and publishes the configurations in force where they may be gone.
+    /// When queues were lost, everything that is out is sent again at once.
     ///
     /// # Errors
     /// When NATS or Postgres cannot be used.
-    pub async fn streams_ensure(&self) -> Result<(), crate::CoordinatorError> {
+    pub async fn streams_ensure(&mut self) -> Result<(), crate::CoordinatorError> {
         let emitters: std::collections::BTreeSet<_> = self
             .tenants
             .values()
             .flat_map(|t| t.config.emitters.iter().map(|e| e.id.clone()))
             .collect();
         let emitters: Vec<_> = emitters.into_iter().collect();
-        let lost = self.bus.ensure_streams(&self.settings, &emitters).await?;
-        for (tenant, entry) in &self.tenants {
-            let subject = subject::config(tenant, entry.hash);
-            self.bus.put(Stream::Config, &subject, Bytes::from(entry.message.clone())).await?;
+        let made = self.bus.ensure_streams(&self.settings, &emitters).await?;
+        // They also age out while they are in force.
+        let published = self.configs_published.is_some_and(|at| at.elapsed() < CONFIGS_EVERY);
+        if !published || made.contains(&Stream::Config) {
+            for (tenant, entry) in &self.tenants {
+                let subject = subject::config(tenant, entry.hash);
+                self.bus.put(Stream::Config, &subject, Bytes::from(entry.message.clone())).await?;
+            }
+            self.configs_published = Some(Instant::now());
         }
-        if lost {
+        if made.contains(&Stream::Task) || made.contains(&Stream::Report) {
             self.tasks_resend(0).await?;
         }
         Ok(())

@@ -28,6 +28,8 @@ struct After {
     purges: Vec<String>,
     months: Vec<UnitDate>,
     visible: bool,
+    /// A batch or a configuration is gone from its stream.
+    input_missing: bool,
 }
 
 /// What became of a report.
@@ -48,6 +50,7 @@ impl After {
         self.purges.append(&mut other.purges);
         self.months.append(&mut other.months);
         self.visible |= other.visible;
+        self.input_missing |= other.input_missing;
     }
 }
 
@@ -77,6 +80,9 @@ impl Leader {
             }
         }
         self.emissions_hinted |= after.visible;
+        if after.input_missing {
+            self.configs_published = None;
+        }
         for date in after.months {
             self.month_ensure(date).await?;
         }
@@ -209,7 +215,10 @@ impl Leader {
                     StateStore::emission_done_in_txn(txn, at, unit).await?;
                 }
             }
-            Report::Failed(failed) => self.failed(txn, at, header, &failed).await?,
+            Report::Failed(failed) => {
+                after.input_missing |= failed.class == FailureClass::InputMissing;
+                self.failed(txn, at, header, &failed).await?;
+            }
         }
         Ok(Applied::Done)
     }

@@ -250,9 +250,16 @@ impl Configs {
             return Ok(Arc::clone(&found.1));
         }
         let subject = subject::config(tenant, hash);
-        let payload =
-            self.bus.get(Stream::Config, &subject).await?.ok_or(DataError::Missing(subject))?;
-        let config: Arc<TenantConfig> = Arc::new(envelope::decode(&payload)?.1);
+        let payload = self
+            .bus
+            .get(Stream::Config, &subject)
+            .await?
+            .ok_or_else(|| DataError::Missing(subject.clone()))?;
+        let (_, config) = envelope::decode::<TenantConfig>(&payload)?;
+        if config.config_hash().ok() != Some(hash) {
+            return Err(DataError::Different(subject));
+        }
+        let config = Arc::new(config);
         let mut cached = self.lock();
         cached.push_back((key, Arc::clone(&config)));
         if cached.len() > CONFIGS_MAX {

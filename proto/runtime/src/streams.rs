@@ -86,8 +86,8 @@ fn hint(words: &str) -> String {
 pub const REPORTS: &str = "coordinator";
 
 impl Bus {
-    /// Makes every stream and consumer that is missing and updates what differs. True when the task or report stream
-    /// had to be made: what was queued there is gone.
+    /// Makes every stream and consumer that is missing and updates what differs. Gives the streams that had to be made:
+    /// what was in them is gone.
     ///
     /// # Errors
     /// When the server refuses or does not answer.
@@ -95,8 +95,8 @@ impl Bus {
         &self,
         settings: &Settings,
         emitters: &[EmitterId],
-    ) -> Result<bool, BusError> {
-        let mut lost = false;
+    ) -> Result<Vec<Stream>, BusError> {
+        let mut made = Vec::new();
         for stream in Stream::ALL {
             let failed = |error: String| BusError::Manage {
                 what: format!("set up stream {}", stream.name()),
@@ -104,7 +104,7 @@ impl Bus {
             };
             let wanted = stream_config(stream, settings);
             if self.jetstream.get_stream(stream.name()).await.is_err() {
-                lost |= matches!(stream, Stream::Task | Stream::Report);
+                made.push(stream);
             }
             self.jetstream
                 .create_or_update_stream(wanted)
@@ -124,7 +124,7 @@ impl Bus {
             }
         }
         self.ensure_consumer(Stream::Report, REPORTS, vec![Stream::Report.wildcard()]).await?;
-        Ok(lost)
+        Ok(made)
     }
 
     async fn ensure_consumer(

@@ -48,6 +48,7 @@ fn scene() -> Stand {
     tenant("good", "bills/good.csv");
     stand.write("bills/good.csv", &bytes);
     tenant("missing", "bills/none.csv");
+    tenant("closed", "bills/good.csv/more.csv");
     tenant("glob", "bills/2026-*.csv.gz");
     tenant("cut", "bills/cut.csv.gz");
     let whole = gzip(&bytes);
@@ -80,11 +81,11 @@ fn assert_whole(stand: &Stand, run: &Finished, tenant: &str, source: &str) {
 fn unreadable_files_fail_their_source_and_nothing_else() {
     let stand = scene();
     let run = stand.run_once(&[]);
-    assert_eq!((run.code, &run.summary["failed"]), (1, &6.into()), "{}", run.said);
+    assert_eq!((run.code, &run.summary["failed"]), (1, &7.into()), "{}", run.said);
     assert_eq!(run.summary["units"], 2, "{}", run.summary);
     assert_whole(&stand, &run, "good", "cloud");
     assert_whole(&stand, &run, "mixed", "whole");
-    let unread = ["missing", "glob", "cut", "column", "twins", "mixed"];
+    let unread = ["closed", "missing", "glob", "cut", "column", "twins", "mixed"];
     for tenant in unread {
         assert_eq!(of(&run, tenant, "cloud")["dates"], 0, "{}", run.summary);
     }
@@ -104,7 +105,9 @@ fn unreadable_files_fail_their_source_and_nothing_else() {
     assert_says(
         &run.said,
         &[
-            "sources could not be gathered (6):",
+            "sources could not be gathered (7):",
+            "closed/cloud: failed to read bills/good.csv/more.csv: put a file there that this user can read; visible \
+             dates stay as they are: Not a directory (os error 20)",
             "missing/cloud: file bills/none.csv does not exist; nothing is withdrawn: put it back, or change the entry \
              under `files`",
             &format!(
@@ -125,15 +128,16 @@ fn unreadable_files_fail_their_source_and_nothing_else() {
 
     // Each is mended as it was told, and now the good one goes: what it gave before stays.
     let (before, bytes) = (files(&stand.csv()).unwrap(), world::csv(&bill(1)));
+    stand.remove("bills/good.csv");
+    stand.write("bills/good.csv/more.csv", &bytes);
     stand.write("bills/none.csv", &bytes);
     stand.write("bills/2026-05.csv.gz", gzip(&bytes));
     stand.write("bills/cut.csv.gz", gzip(&bytes));
     stand.write("bills/column.csv", &bytes);
     stand.remove("bills/twin-2.csv");
-    stand.remove("bills/good.csv");
     let run = stand.run_once(&[]);
     assert_eq!((run.code, &run.summary["failed"]), (1, &2.into()), "{}", run.said);
-    assert_eq!(run.summary["units"], 6, "{}", run.summary);
+    assert_eq!(run.summary["units"], 7, "{}", run.summary);
     for tenant in unread {
         assert_whole(&stand, &run, tenant, "cloud");
     }
@@ -142,5 +146,5 @@ fn unreadable_files_fail_their_source_and_nothing_else() {
     let after = files(&stand.csv()).unwrap();
     let added = unread.map(|tenant| format!("{tenant}_cloud_{DATE}.csv"));
     let touched = touched(&before, &after);
-    assert!(touched.iter().all(|name| added.contains(name)) && touched.len() == 6, "{touched:?}");
+    assert!(touched.iter().all(|name| added.contains(name)) && touched.len() == 7, "{touched:?}");
 }

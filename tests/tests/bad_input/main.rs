@@ -7,10 +7,15 @@ use serde_json::Value;
 use tests::program;
 use tests::stand::{Finished, Stand};
 
+#[cfg(test)]
 mod altered;
+#[cfg(test)]
 mod configuration;
+#[cfg(test)]
 mod files;
+#[cfg(test)]
 mod records;
+#[cfg(test)]
 mod servers;
 
 /// `run --once --json` that must not even begin: exit code 64 and nothing on stdout. Gives what it said.

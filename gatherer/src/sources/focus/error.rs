@@ -40,7 +40,9 @@ pub enum FocusError {
     #[error("the name of file {0} is not UTF-8: rename it")]
     Name(String),
     /// It cannot be opened or listed.
-    #[error("failed to read {path}; visible dates stay as they are")]
+    #[error(
+        "failed to read {path}: put a file there that this user can read; visible dates stay as they are"
+    )]
     Io {
         /// Which file.
         path: String,
