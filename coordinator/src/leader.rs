@@ -10,7 +10,7 @@ use proto::envelope::{self, Header};
 use proto::ids::{Attempt, Generation, SourceId, TenantId};
 use proto::subject::{self, Stream};
 use proto::time::{BillingPeriod, UnitDate, UtcSeconds};
-use runtime::bus::Bus;
+use runtime::bus::{Bus, BusError};
 use runtime::settings::Settings;
 
 use crate::store::{ConfigInForce, Outgoing, StateError, StateStore};
@@ -136,6 +136,16 @@ impl Leader {
         for task in tasks {
             match self.bus.send_task(&task.subject, task.message).await {
                 Ok(_) => sent.push(task.subject),
+                // Of another database, before this one was made anew: Postgres alone says what is out.
+                Err(BusError::Conflict(_)) => {
+                    tracing::warn!(subject = task.subject, "removes a task that is none of ours");
+                    if let Err(error) = self.bus.purge(Stream::Task, &task.subject).await {
+                        tracing::warn!(
+                            error = proto::fault::chain(&error),
+                            "failed to remove a task"
+                        );
+                    }
+                }
                 // It and the rest stay written down as not sent, and are sent again.
                 Err(error) => {
                     tracing::warn!(error = proto::fault::chain(&error), "failed to send a task");

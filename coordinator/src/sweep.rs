@@ -133,7 +133,9 @@ impl Leader {
             let generation = one(StateStore::generations_draw_in_txn(txn, 1).await?)?;
             let out = StateStore::task_add_in_txn(txn, &Step::Gather, at, None, generation, &task)
                 .await?;
-            StateStore::gather_dispatch_in_txn(txn, at, generation, &out.subject).await?;
+            let reading = entry.config.gather_hash(at.1)?;
+            let sent = (generation, out.subject.as_str());
+            StateStore::gather_dispatch_in_txn(txn, at, sent, reading).await?;
             tasks.push(out);
         }
         Ok(())
@@ -146,7 +148,7 @@ impl Leader {
         tasks: &mut Vec<Outgoing>,
     ) -> Result<(), StateError> {
         let mut groups: BTreeMap<(TenantId, SourceId, bool), Vec<UnitRow>> = BTreeMap::new();
-        for unit in StateStore::units_due_in_txn(txn, SWEEP_MAX).await? {
+        for unit in StateStore::units_due_in_txn(txn, SWEEP_MAX, &budget.spent()).await? {
             // A unit of a configuration that is not loaded waits for it.
             if self.config(&unit.key.tenant).is_none_or(|entry| entry.hash != unit.config) {
                 continue;
@@ -163,7 +165,7 @@ impl Leader {
                 if !budget.take(&tenant) {
                     break;
                 }
-                tasks.push(self.dispatch(txn, (&tenant, &source), resolve, group).await?);
+                tasks.extend(self.dispatch(txn, (&tenant, &source), resolve, group).await?);
             }
         }
         Ok(())
@@ -175,7 +177,7 @@ impl Leader {
         at: (&TenantId, &SourceId),
         resolve: bool,
         units: Vec<UnitRow>,
-    ) -> Result<Outgoing, StateError> {
+    ) -> Result<Option<Outgoing>, StateError> {
         let generations = StateStore::generations_draw_in_txn(txn, units.len()).await?;
         let numbered = || units.iter().zip(generations.iter().copied());
         let config = units.first().map(|unit| unit.config).unwrap_or_default();
@@ -201,12 +203,22 @@ impl Leader {
         };
         let date = units.first().map(|unit| unit.key.date);
         let first = one(generations.clone())?;
-        let out = StateStore::task_add_in_txn(txn, &step, at, date, first, &task).await?;
+        let out = match StateStore::task_add_in_txn(txn, &step, at, date, first, &task).await {
+            // No task can carry it: the unit is set aside, and the rest goes on.
+            Err(StateError::Envelope(error)) => {
+                for unit in &units {
+                    let reason = format!("it is too large to be calculated: {error}");
+                    self.unit_failed(txn, unit, FailureClass::Data, &reason).await?;
+                }
+                return Ok(None);
+            }
+            out => out?,
+        };
         for (unit, generation) in numbered() {
             debug_assert_eq!(unit.state, UnitState::Gathered, "only due units are listed");
             StateStore::unit_dispatch_in_txn(txn, unit, event, generation, &out.subject).await?;
         }
-        Ok(out)
+        Ok(Some(out))
     }
 
     async fn plan_emissions(
@@ -215,7 +227,7 @@ impl Leader {
         budget: &mut Budget,
         tasks: &mut Vec<Outgoing>,
     ) -> Result<usize, StateError> {
-        let due = StateStore::emissions_due_in_txn(txn, SWEEP_MAX).await?;
+        let due = StateStore::emissions_due_in_txn(txn, SWEEP_MAX, &budget.spent()).await?;
         let same = |a: &EmissionDue, b: &EmissionDue| {
             (&a.tenant, &a.source, &a.emitter, a.config)
                 == (&b.tenant, &b.source, &b.emitter, b.config)
@@ -270,6 +282,11 @@ struct Budget(BTreeMap<String, i64>);
 impl Budget {
     fn new(out: Vec<(String, i64)>) -> Self {
         Self(out.into_iter().collect())
+    }
+    /// Tenants that have as much out as they may: what else of theirs is due must not stand before others'.
+    fn spent(&self) -> Vec<String> {
+        let spent = self.0.iter().filter(|(_, out)| **out >= TENANT_TASKS_MAX);
+        spent.map(|(tenant, _)| tenant.clone()).collect()
     }
     fn take(&mut self, tenant: &TenantId) -> bool {
         let out = self.0.entry(tenant.as_str().to_owned()).or_default();

@@ -1,5 +1,7 @@
 //! One gather, end to end: collect everything, then publish what changed, then say so.
 
+use std::collections::HashSet;
+
 use proto::report::{GatherDone, GatheredDate, Report};
 use proto::subject::Stream;
 use proto::task::Gather;
@@ -96,6 +98,7 @@ async fn publish(context: &TaskContext, mut cuts: mpsc::Receiver<Cut>) -> Result
 /// The report that ends a gather.
 fn done(harvest: &dyn Harvest, ended: Ended, task: &Gather) -> GatherDone {
     let summary = harvest.summary();
+    let read: HashSet<&String> = summary.files_read.iter().collect();
     let found = ended.dates.iter().map(|d| d.date);
     let (covered_from, covered_to) =
         Window::of(task).covered(found.chain(task.known.iter().map(|k| k.date)));
@@ -103,8 +106,9 @@ fn done(harvest: &dyn Harvest, ended: Ended, task: &Gather) -> GatherDone {
         covered_from,
         covered_to,
         dates: ended.dates,
-        files_read: summary.files_read.clone(),
-        files: summary.files.clone(),
+        // Of thousands of files the report names those few alone that have quarantined records.
+        files_read: summary.files_bad.iter().filter(|f| read.contains(f)).cloned().collect(),
+        files: summary.files_bad.clone(),
         quarantined: summary.quarantined,
         records: summary.records,
         warnings: summary.warnings.clone(),

@@ -93,8 +93,8 @@ pub struct Summary {
     pub unchanged: BTreeMap<UnitDate, Hash128>,
     /// Files that were read whole.
     pub files_read: Vec<String>,
-    /// All files.
-    pub files: Vec<String>,
+    /// Files with quarantined records, read now or before.
+    pub files_bad: Vec<String>,
     /// Records read, lines and quarantined ones, of files that were read whole.
     pub records: u64,
     /// Quarantined records among them.

@@ -78,9 +78,9 @@ pub struct GatherDone {
     pub covered_to: UnitDate,
     /// Every date that the source has in that range.
     pub dates: Vec<GatheredHash>,
-    /// Files that were read whole: their quarantined records replace the ones in force.
+    /// Those of [`Self::files`] that were read whole: their quarantined records replace the ones in force.
     pub files_read: Vec<String>,
-    /// All files of the source: quarantined records of other files go.
+    /// All files of the source that have quarantined records: those of other files go.
     pub files: Vec<String>,
     /// Number of quarantined records reported under this generation.
     pub quarantined: u64,

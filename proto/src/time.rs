@@ -105,9 +105,14 @@ impl UtcSeconds {
 impl fmt::Display for UtcSeconds {
     /// `YYYY-MM-DDTHH:MM:SSZ`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A timestamp ends before the last day of the year 9999, which bills name as the end of what does not end.
+        let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
         match Timestamp::from_second(self.0) {
             Ok(time) => write!(f, "{time:.0}"),
-            Err(_) => write!(f, "{}", self.0),
+            Err(_) => match epoch.checked_add(jiff::SignedDuration::from_secs(self.0)) {
+                Ok(time) => write!(f, "{time:.0}Z"),
+                Err(_) => write!(f, "{}", self.0),
+            },
         }
     }
 }
@@ -186,6 +191,8 @@ mod tests {
         assert_eq!(day.period().to_string(), "2024-02");
         assert_eq!("2024-02".parse::<BillingPeriod>().unwrap(), day.period());
         assert_eq!(UtcSeconds(-1).date().unwrap().to_string(), "1969-12-31");
+        assert_eq!(UtcSeconds(253_402_300_799).to_string(), "9999-12-31T23:59:59Z");
+        assert_eq!(UtcSeconds(i64::MAX).to_string(), i64::MAX.to_string());
         for bad in ["2024-13-01", "2023-02-29", "20240229", "2024-2-29", ""] {
             assert_eq!(bad.parse::<UnitDate>(), Err(TimeError::Date(bad.to_owned())));
         }

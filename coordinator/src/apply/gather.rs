@@ -93,6 +93,16 @@ impl Leader {
                 .await?;
             }
         }
+        for (date, lines) in StateStore::units_waiting_in_txn(txn, at).await? {
+            if lines == 0 {
+                // Nothing of it can be missing.
+                StateStore::unit_event_in_txn(txn, &key(date), UnitEvent::Republished).await?;
+            } else if !found.contains(&date) {
+                let reason = "its batches are gone from the stream, and the source was not asked for this date: let `lookback` and `cutoff` include it";
+                tracing::warn!(tenant = %at.0, source = %at.1, %date, reason, "a date cannot be republished");
+                StateStore::unit_forsaken_in_txn(txn, &key(date), reason).await?;
+            }
+        }
         StateStore::quarantine_apply_in_txn(txn, at, stage, done).await?;
         let reading = entry.config.gather_hash(at.1)?;
         StateStore::gather_done_in_txn(txn, at, header.generation, done, (&self.run, reading))

@@ -16,7 +16,7 @@ use proto::time::UnitDate;
 use runtime::inbox::Delivery;
 use runtime::store::StoreError;
 
-use crate::domain::backoff::{EQUAL_ERRORS_MAX, pause};
+use crate::domain::backoff::{EQUAL_ERRORS_MAX, pause, without_generation};
 use crate::domain::unit::{UnitEvent, UnitState};
 use crate::leader::Leader;
 use crate::store::{Outgoing, StateError, StateStore, UnitRow, lead_check_in_txn};
@@ -28,8 +28,8 @@ struct After {
     purges: Vec<String>,
     months: Vec<UnitDate>,
     visible: bool,
-    /// A batch or a configuration is gone from its stream.
-    input_missing: bool,
+    /// A worker failed through no fault of its input: its configuration may be gone from the stream.
+    config_doubted: bool,
 }
 
 /// What became of a report.
@@ -50,7 +50,7 @@ impl After {
         self.purges.append(&mut other.purges);
         self.months.append(&mut other.months);
         self.visible |= other.visible;
-        self.input_missing |= other.input_missing;
+        self.config_doubted |= other.config_doubted;
     }
 }
 
@@ -80,7 +80,7 @@ impl Leader {
             }
         }
         self.emissions_hinted |= after.visible;
-        if after.input_missing {
+        if after.config_doubted {
             self.configs_published = None;
         }
         for date in after.months {
@@ -212,11 +212,11 @@ impl Leader {
             }
             Report::Emitted(units) => {
                 for unit in &units {
-                    StateStore::emission_done_in_txn(txn, at, unit).await?;
+                    StateStore::emission_done_in_txn(txn, at, header.generation, unit).await?;
                 }
             }
             Report::Failed(failed) => {
-                after.input_missing |= failed.class == FailureClass::InputMissing;
+                after.config_doubted |= failed.class != FailureClass::Data;
                 self.failed(txn, at, header, &failed).await?;
             }
         }
@@ -228,11 +228,11 @@ impl Leader {
         txn: &Transaction<'_>,
         at: Source<'_>,
         (date, generation): (UnitDate, Generation),
-        states: &[UnitState],
+        state: UnitState,
     ) -> Result<Option<UnitRow>, StateError> {
         let key = UnitKey { tenant: at.0.clone(), source: at.1.clone(), date };
         let unit = StateStore::unit_lock_in_txn(txn, &key).await?;
-        Ok(unit.filter(|unit| unit.wanted == generation && states.contains(&unit.state)))
+        Ok(unit.filter(|unit| unit.wanted == generation && unit.state == state))
     }
 
     async fn resolved(
@@ -242,7 +242,7 @@ impl Leader {
         done: &Published,
     ) -> Result<(), StateError> {
         let wanted = (done.date, done.generation);
-        if let Some(unit) = Self::unit_in(txn, at, wanted, &[UnitState::Resolving]).await? {
+        if let Some(unit) = Self::unit_in(txn, at, wanted, UnitState::Resolving).await? {
             StateStore::unit_resolved_in_txn(txn, &unit.key, &done.manifest).await?;
             StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::Resolved).await?;
         }
@@ -260,12 +260,16 @@ impl Leader {
         let mut commits = Vec::new();
         for done in units {
             let wanted = (done.date, done.generation);
-            let Some(unit) = Self::unit_in(txn, at, wanted, &[UnitState::Allocating]).await? else {
+            let Some(unit) = Self::unit_in(txn, at, wanted, UnitState::Allocating).await? else {
                 continue;
             };
             commits.push((unit, done.manifest));
         }
-        let size = |(_, rows): &(UnitRow, Manifest)| (rows.items, rows.batches.len() as u64);
+        let size = |(unit, rows): &(UnitRow, Manifest)| {
+            let resolutions = unit.resolutions.as_ref().map_or(0, |r| r.batches.len());
+            let batches = unit.lines.batches.len() + resolutions + rows.batches.len();
+            (rows.items, batches as u64)
+        };
         for group in crate::domain::pack::pack(commits, size) {
             let unit = |(unit, rows): &(UnitRow, Manifest)| CommitUnit {
                 date: unit.key.date,
@@ -281,7 +285,18 @@ impl Leader {
             let (date, generation) = (first.key.date, first.wanted);
             let out =
                 StateStore::task_add_in_txn(txn, &Step::Commit, at, Some(date), generation, &task)
-                    .await?;
+                    .await;
+            let out = match out {
+                // No task can carry it: the unit fails, and the rest goes on.
+                Err(StateError::Envelope(error)) => {
+                    for (unit, _) in &group {
+                        let reason = format!("it is too large to be committed: {error}");
+                        self.unit_failed(txn, unit, FailureClass::Data, &reason).await?;
+                    }
+                    continue;
+                }
+                out => out?,
+            };
             for (unit, rows) in &group {
                 StateStore::unit_allocated_in_txn(txn, unit, rows, &out.subject).await?;
                 after.months.push(unit.key.date);
@@ -299,7 +314,7 @@ impl Leader {
         after: &mut After,
     ) -> Result<(), StateError> {
         let wanted = (done.date, done.generation);
-        let Some(unit) = Self::unit_in(txn, at, wanted, &[UnitState::Committing]).await? else {
+        let Some(unit) = Self::unit_in(txn, at, wanted, UnitState::Committing).await? else {
             return Ok(());
         };
         if unit.visible != done.generation.0 {
@@ -332,25 +347,47 @@ impl Leader {
             Ok(Step::Emit(emitter)) => {
                 for (date, _) in &failed.units {
                     let key = UnitKey { tenant: at.0.clone(), source: at.1.clone(), date: *date };
-                    StateStore::emission_failed_in_txn(txn, &key, &emitter, &failed.reason, pause)
-                        .await?;
+                    let failure = (header.generation, failed.reason.as_str());
+                    StateStore::emission_failed_in_txn(txn, &key, &emitter, failure, pause).await?;
                 }
                 Ok(())
             }
-            Ok(Step::Resolve | Step::Allocate | Step::Commit) => {
-                let working = [UnitState::Resolving, UnitState::Allocating, UnitState::Committing];
-                for unit in &failed.units {
-                    if let Some(unit) = Self::unit_in(txn, at, *unit, &working).await? {
-                        self.unit_failed(txn, &unit, failed.class, &failed.reason).await?;
-                    }
-                }
-                Ok(())
+            Ok(Step::Resolve) => {
+                self.units_failed(txn, at, UnitState::Resolving, failed.class, failed).await
+            }
+            Ok(Step::Allocate) => {
+                self.units_failed(txn, at, UnitState::Allocating, failed.class, failed).await
+            }
+            Ok(Step::Commit) => {
+                // Rows that are gone are made again; the allocator tells whether lines are gone, too.
+                let class = match failed.class {
+                    FailureClass::InputMissing => FailureClass::Transient,
+                    class @ (FailureClass::Transient | FailureClass::Data) => class,
+                };
+                self.units_failed(txn, at, UnitState::Committing, class, failed).await
             }
             Ok(Step::Driver | Step::Restore) | Err(_) => {
                 let why = format!("step {:?} fails here: {}", failed.step, failed.reason);
                 Err(StateError::Stored { what: "report", of: header.tenant.to_string(), why })
             }
         }
+    }
+
+    /// A step failed. Of units that have left it, the report is late.
+    async fn units_failed(
+        &self,
+        txn: &Transaction<'_>,
+        at: Source<'_>,
+        state: UnitState,
+        class: FailureClass,
+        failed: &Failed,
+    ) -> Result<(), StateError> {
+        for unit in &failed.units {
+            if let Some(unit) = Self::unit_in(txn, at, *unit, state).await? {
+                self.unit_failed(txn, &unit, class, &failed.reason).await?;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) async fn unit_failed(
@@ -360,10 +397,9 @@ impl Leader {
         class: FailureClass,
         reason: &str,
     ) -> Result<(), StateError> {
+        let error = Hash128::of(without_generation(reason, unit.wanted.0).as_bytes());
         let equal = match class {
-            FailureClass::Data
-                if unit.error_hash.as_deref() == Some(&Hash128::of(reason.as_bytes()).0) =>
-            {
+            FailureClass::Data if unit.error_hash.as_deref() == Some(&error.0) => {
                 unit.equal_errors + 1
             }
             FailureClass::Data => 1,
@@ -375,10 +411,12 @@ impl Leader {
             FailureClass::InputMissing => UnitEvent::InputMissing,
         };
         tracing::warn!(unit = %unit.key, state = %unit.state, ?class, equal, reason, "a unit's step failed");
+        // A gather need not wait.
+        let missing = class == FailureClass::InputMissing;
+        let pause = if missing { Duration::ZERO } else { pause(unit.attempts + 1) };
         StateStore::unit_event_in_txn(txn, &unit.key, event).await?;
-        StateStore::unit_failed_in_txn(txn, &unit.key, reason, equal, pause(unit.attempts + 1))
-            .await?;
-        if class == FailureClass::InputMissing {
+        StateStore::unit_failed_in_txn(txn, &unit.key, reason, (error, equal), pause).await?;
+        if missing {
             StateStore::unit_forget_resolutions_in_txn(txn, &unit.key).await?;
         }
         Ok(())

@@ -1,11 +1,12 @@
 //! Emitters.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use proto::config::{Aggregation, EmitterConfig};
-use proto::ids::EmitterId;
+use proto::config::{Aggregation, EmitterConfig, TenantConfig};
+use proto::ids::{EmitterId, SourceId, TenantId};
 
-use super::problem::Place;
+use super::problem::{Place, Report};
 use super::read::{self, Cx, Map};
 use super::scalar;
 use super::yaml::{Entry, Node};
@@ -35,6 +36,39 @@ pub fn emitters(node: &Node, cx: &mut Cx<'_>) -> Vec<EmitterConfig> {
     }
     emitters.sort_by(|a, b| a.id.cmp(&b.id));
     emitters
+}
+
+/// Notes emitters of different tenants whose files would have the same names: `a_b` with source `c` writes
+/// `a_b_c_DATE`, and so does `a` with source `b_c`.
+pub fn clashes<'c>(
+    folder: &Path,
+    tenants: impl Iterator<Item = &'c TenantConfig>,
+    report: &mut Report,
+) {
+    let mut files: BTreeMap<(&str, PathBuf), (&TenantId, &SourceId)> = BTreeMap::new();
+    for config in tenants {
+        let tenant = &config.tenant;
+        let folders =
+            config.emitters.iter().filter_map(|emitter| Some((emitter, emitter.dir.as_ref()?)));
+        for (emitter, dir) in folders {
+            for source in config.sources.iter().map(|source| &source.id) {
+                let name = format!("{tenant}_{source}");
+                // Comparing components, not texts: `out` is `./out/`.
+                let path = folder.join(dir).join(&name).components().collect();
+                let key = (emitter.kind.as_str(), path);
+                if let Some((other, its)) = files.insert(key, (tenant, source))
+                    && other != tenant
+                {
+                    let what = format!(
+                        "emitter `{}` writes files {name}_DATE for source `{source}`, as tenant {other} does for source `{its}`",
+                        emitter.id
+                    );
+                    let file = format!("tenants/{tenant}.yaml");
+                    report.file(file, what, "give it another `dir`, or rename the source");
+                }
+            }
+        }
+    }
 }
 
 fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {

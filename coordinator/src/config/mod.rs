@@ -95,6 +95,7 @@ pub fn load(dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, 
         tenants
             .extend(tenant::tenant(id.clone(), &node, dir, &mut report).map(|tenant| (id, tenant)));
     }
+    emitter::clashes(dir, tenants.values(), &mut report);
     report.finish()?;
     Ok(Config { settings, tenants, dir: dir.to_owned(), git_commit: git::commit_of(dir) })
 }

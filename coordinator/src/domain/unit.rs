@@ -6,6 +6,7 @@
 //! gathered    inputs_changed    -> gathered
 //! gathered    resolve_sent      -> resolving
 //! gathered    allocate_sent     -> allocating
+//! gathered    quarantine        -> quarantined
 //! resolving   inputs_changed    -> gathered
 //! resolving   resolved          -> gathered
 //! resolving   failed            -> gathered
@@ -158,7 +159,10 @@ pub fn step(state: UnitState, event: UnitEvent) -> Option<UnitState> {
         (S::Allocating, E::Allocated) => Some(S::Committing),
         (S::Committing, E::Committed) => Some(S::Visible),
         (S::Resolving | S::Allocating | S::Committing, E::Failed | E::Overdue) => Some(S::Gathered),
-        (S::Resolving | S::Allocating | S::Committing, E::Quarantine) => Some(S::Quarantined),
+        // From `gathered` too: what no task can carry never gets on its way.
+        (S::Gathered | S::Resolving | S::Allocating | S::Committing, E::Quarantine) => {
+            Some(S::Quarantined)
+        }
         (S::Resolving | S::Allocating | S::Committing, E::InputMissing) => Some(S::Waiting),
         (S::Waiting, E::Republished) | (S::Quarantined, E::Requeued) => Some(S::Gathered),
         (

@@ -51,9 +51,12 @@ impl StateStore {
                 &[&tenant.as_str(), &digest, &entry.message, &commit],
             )
             .await?;
-            let sql = "insert into tenants (tenant, config_hash) values ($1, $2)
-                       on conflict (tenant) do update set config_hash = $2, updated_at = now()";
-            execute(&txn, "put a tenant in force", sql, &[&tenant.as_str(), &digest]).await?;
+            let sql = "insert into tenants (tenant, config_hash, final_after_days) values ($1, $2, $3)
+                       on conflict (tenant) do update set config_hash = $2, final_after_days = $3, updated_at = now()";
+            let days =
+                entry.config.final_after_days.map(|days| i32::try_from(days).unwrap_or(i32::MAX));
+            execute(&txn, "put a tenant in force", sql, &[&tenant.as_str(), &digest, &days])
+                .await?;
             for emitter in &entry.config.emitters {
                 let digest = Hash128::of(&pack(emitter)?);
                 let sql =
@@ -82,16 +85,20 @@ impl StateStore {
                 let sql = "update source_state set settled_run = null
                            where tenant = $1 and source = $2 and gather_hash is not null and gather_hash <> $3";
                 let reading = entry.config.gather_hash(&source.id)?;
-                let reading = reading.0.as_slice();
                 execute(
                     &txn,
                     "compare how a source is read",
                     sql,
-                    &[&tenant.as_str(), &source.id.as_str(), &reading],
+                    &[&tenant.as_str(), &source.id.as_str(), &reading.0.as_slice()],
                 )
                 .await?;
+                // What reads it the other way right now would be taken for this way.
+                Self::gather_cancel_in_txn(&txn, (tenant, &source.id), Some(reading)).await?;
                 due += Self::rules_apply_in_txn(&txn, entry, tenant, &source.id).await?;
             }
+        }
+        for (tenant, source) in Self::gathers_orphaned_in_txn(&txn).await? {
+            Self::gather_cancel_in_txn(&txn, (&tenant, &source), None).await?;
         }
         txn.commit().await.map_err(StoreError::sql("commit"))?;
         Ok(due)

@@ -10,7 +10,7 @@ use proto::ids::{EmitterId, Generation, SourceId, TenantId, UnitKey};
 use proto::report::Emitted;
 use proto::task::{Content, EmitUnit};
 
-use super::{StateError, StateStore, execute, hash, parsed, query};
+use super::{StateError, StateStore, execute, hash, parsed, plain, query};
 
 /// A visible date that an emitter has not carried outside yet.
 #[derive(Debug, Clone)]
@@ -30,10 +30,11 @@ pub struct EmissionDue {
 }
 
 impl StateStore {
-    /// Up to `limit` emissions that are due, in order.
+    /// Up to `limit` emissions that are due, in order; none of the tenants `busy`.
     pub(crate) async fn emissions_due_in_txn(
         txn: &Transaction<'_>,
         limit: i64,
+        busy: &[String],
     ) -> Result<Vec<EmissionDue>, StateError> {
         let sql = "select p.tenant, p.source, e.emitter, t.config_hash, p.date::text, p.visible_generation,
                      coalesce(r.generation, 0), coalesce(p.visible_rows, 0),
@@ -43,7 +44,7 @@ impl StateStore {
                    where s.in_force and p.visible_generation > 0 and r.task is null
                      and (r.generation is null or r.generation < p.visible_generation
                        or r.emitter_hash is distinct from e.hash or r.compare)
-                     and coalesce(r.next_attempt_at, now()) <= now()
+                     and coalesce(r.next_attempt_at, now()) <= now() and p.tenant <> all($2)
                    order by p.tenant, p.source, e.emitter, p.date limit $1";
         let due = |row: &Row| {
             let replaced: i64 = row.get(6);
@@ -68,7 +69,7 @@ impl StateStore {
                 rows: row.get(7),
             })
         };
-        query(txn, "list due emissions", sql, &[&limit]).await?.iter().map(due).collect()
+        query(txn, "list due emissions", sql, &[&limit, &busy]).await?.iter().map(due).collect()
     }
 
     /// Makes the newest emissions of every emitter due again, to compare what lies outside with what is recorded: up
@@ -89,16 +90,18 @@ impl StateStore {
         execute(txn, "compare emissions", sql, &[&limit]).await
     }
 
-    /// Notes that an emission is out.
+    /// Notes that an emission is out, which obeys the emitter's configuration in force.
     pub(crate) async fn emission_dispatch_in_txn(
         txn: &Transaction<'_>,
         due: &EmissionDue,
         task: &str,
     ) -> Result<(), StateError> {
-        let sql = "insert into emission_records (tenant, source, date, emitter, wanted_generation, task, dispatched_at)
-                   values ($1, $2, $3::text::date, $4, $5, $6, now())
+        let sql = "insert into emission_records (tenant, source, date, emitter, wanted_generation, task, dispatched_at,
+                     wanted_hash)
+                   values ($1, $2, $3::text::date, $4, $5, $6, now(),
+                     (select e.hash from emitters e where e.tenant = $1 and e.emitter = $4))
                    on conflict (tenant, source, date, emitter) do update set wanted_generation = $5, task = $6,
-                     dispatched_at = now()";
+                     dispatched_at = now(), wanted_hash = excluded.wanted_hash";
         let date = due.unit.date.to_string();
         let parameters: [&(dyn ToSql + Sync); 6] = [
             &due.tenant.as_str(),
@@ -112,54 +115,59 @@ impl StateStore {
         Ok(())
     }
 
-    /// Notes what lies outside now. A late report of an older generation changes nothing.
+    /// Notes what lies outside now. A late report, of another task than the one that is out, changes nothing: what it
+    /// speaks of may have been put elsewhere.
     pub(crate) async fn emission_done_in_txn(
         txn: &Transaction<'_>,
         (tenant, source): (&TenantId, &SourceId),
+        task: Generation,
         emitted: &Emitted,
     ) -> Result<bool, StateError> {
         let sql = "update emission_records r set generation = $5, target = $6, rows = $7, bytes = $8, hash = $9,
                      replaces = case when generation = $5 then replaces else nullif(generation, 0) end,
                      emitted_at = case when compare and generation = $5 and hash = $9 then emitted_at else now() end,
-                     task = null, attempts = 0, last_error = null, compare = false,
-                     emitter_hash = (select e.hash from emitters e where e.tenant = $1 and e.emitter = $4)
+                     task = null, attempts = 0, last_error = null, compare = false, emitter_hash = wanted_hash
                    where tenant = $1 and source = $2 and date = $3::text::date and emitter = $4 and generation <= $5
-                     and task is not null";
+                     and task like $10";
         let (rows, bytes) = (
             i64::try_from(emitted.rows).unwrap_or(i64::MAX),
             i64::try_from(emitted.bytes).unwrap_or(i64::MAX),
         );
         let (date, digest) = (emitted.date.to_string(), emitted.hash.0.as_slice());
-        let parameters: [&(dyn ToSql + Sync); 9] = [
+        let (target, task) = (plain(&emitted.target), of_task(task));
+        let parameters: [&(dyn ToSql + Sync); 10] = [
             &tenant.as_str(),
             &source.as_str(),
             &date,
             &emitted.emitter.as_str(),
             &emitted.generation.0,
-            &emitted.target,
+            &target,
             &rows,
             &bytes,
             &digest,
+            &task,
         ];
         Ok(execute(txn, "note an emission", sql, &parameters).await? == 1)
     }
 
-    /// Failed attempts of an emission, and a note of this one.
+    /// Notes a failed attempt of an emission. A late report, of another task, changes nothing.
     pub(crate) async fn emission_failed_in_txn(
         txn: &Transaction<'_>,
         key: &UnitKey,
         emitter: &EmitterId,
-        reason: &str,
+        (task, reason): (Generation, &str),
         pause: impl Fn(i32) -> Duration,
     ) -> Result<(), StateError> {
         let (tenant, source, date) =
             (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
+        let (task, reason) = (of_task(task), plain(reason));
         let sql = "select attempts from emission_records
-                   where tenant = $1 and source = $2 and date = $3::text::date and emitter = $4 for update";
-        let rows =
-            query(txn, "lock an emission", sql, &[&tenant, &source, &date, &emitter.as_str()])
-                .await?;
-        let attempts = rows.first().map_or(0, |row| row.get::<_, i32>(0)) + 1;
+                   where tenant = $1 and source = $2 and date = $3::text::date and emitter = $4 and task like $5
+                   for update";
+        let key: [&(dyn ToSql + Sync); 5] = [&tenant, &source, &date, &emitter.as_str(), &task];
+        let rows = query(txn, "lock an emission", sql, &key).await?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        let attempts = row.get::<_, i32>(0) + 1;
         let sql = "update emission_records set attempts = $5, last_error = $6, task = null,
                      next_attempt_at = now() + make_interval(secs => $7)
                    where tenant = $1 and source = $2 and date = $3::text::date and emitter = $4";
@@ -179,4 +187,9 @@ impl StateStore {
                    where task is not null and dispatched_at < now() - make_interval(secs => $1)";
         execute(txn, "take overdue emissions back", sql, &[&limit.as_secs_f64()]).await
     }
+}
+
+/// What the subject of the task with this generation is like: the generation is its last token.
+fn of_task(generation: Generation) -> String {
+    format!("%.{generation}")
 }

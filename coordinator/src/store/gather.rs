@@ -11,7 +11,7 @@ use proto::manifest::Manifest;
 use proto::report::{GatherDone, GatheredDate, QuarantinedRecord};
 use proto::time::UnitDate;
 
-use super::{StateError, StateStore, execute, pack, parsed, query, unpack};
+use super::{StateError, StateStore, execute, pack, parsed, plain, query, unpack};
 
 /// A source whose gather is due.
 #[derive(Debug, Clone)]
@@ -57,7 +57,8 @@ impl StateStore {
                      and (settled_run is distinct from $1
                        or done_at < now() - make_interval(secs => $2)
                        or (failed_run is distinct from $1 and exists (select 1 from pipeline_state p
-                             where p.tenant = s.tenant and p.source = s.source and p.state = 'waiting')))
+                             where p.tenant = s.tenant and p.source = s.source and p.state = 'waiting'
+                               and p.next_attempt_at <= now())))
                    order by tenant, source for update";
         // A single run gathers once: a century stands for never.
         let every = every.unwrap_or(Duration::from_secs(3_155_760_000)).as_secs_f64();
@@ -68,24 +69,56 @@ impl StateStore {
         query(txn, "list due gathers", sql, &[&run, &every]).await?.iter().map(due).collect()
     }
 
-    /// Notes that a gather is out.
+    /// Notes that a gather is out, which reads with the settings of that hash.
     pub(crate) async fn gather_dispatch_in_txn(
         txn: &Transaction<'_>,
         (tenant, source): Source<'_>,
-        generation: Generation,
-        subject: &str,
+        (generation, subject): (Generation, &str),
+        reading: Hash128,
     ) -> Result<(), StateError> {
-        let sql =
-            "update source_state set gather_generation = $3, gather_subject = $4, gather_at = now()
+        let sql = "update source_state set gather_generation = $3, gather_subject = $4, gather_at = now(),
+                     gather_reading = $5
                    where tenant = $1 and source = $2";
+        let reading = reading.0.as_slice();
         execute(
             txn,
             "dispatch a gather",
             sql,
-            &[&tenant.as_str(), &source.as_str(), &generation.0, &subject],
+            &[&tenant.as_str(), &source.as_str(), &generation.0, &subject, &reading],
         )
         .await?;
         Ok(())
+    }
+
+    /// Gives up the gather under way of a source that is out of force (`None`), or is read with other settings now:
+    /// whatever it still reports is late.
+    pub(crate) async fn gather_cancel_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): Source<'_>,
+        reading: Option<Hash128>,
+    ) -> Result<bool, StateError> {
+        let sql = "update source_state set gather_generation = null, gather_subject = null
+                   where tenant = $1 and source = $2 and gather_generation is not null
+                     and ($3::bytea is null or gather_reading is distinct from $3)";
+        let digest = reading.as_ref().map(|reading| reading.0.as_slice());
+        let key = (tenant.as_str(), source.as_str());
+        if execute(txn, "give a gather up", sql, &[&key.0, &key.1, &digest]).await? == 0 {
+            return Ok(false);
+        }
+        Self::staged_clear_in_txn(txn, (tenant, source)).await?;
+        Ok(true)
+    }
+
+    /// Sources out of force whose gather is under way.
+    pub(crate) async fn gathers_orphaned_in_txn(
+        txn: &Transaction<'_>,
+    ) -> Result<Vec<(TenantId, SourceId)>, StateError> {
+        let sql = "select tenant, source from source_state
+                   where not in_force and gather_generation is not null order by tenant, source for update";
+        let rows = query(txn, "list orphaned gathers", sql, &[]).await?;
+        rows.iter()
+            .map(|row| Ok((parsed("tenant", row.get(0))?, parsed("source", row.get(1))?)))
+            .collect()
     }
 
     /// A source, its row locked.
@@ -140,11 +173,9 @@ impl StateStore {
                    on conflict do nothing";
         for record in records {
             let line = i64::try_from(record.line).unwrap_or(i64::MAX);
-            // Postgres texts hold no NUL.
-            let clean = |text: &str| text.replace('\0', "\u{fffd}");
-            let (reason, text) = (clean(&record.reason), clean(&record.text));
+            let (reason, text) = (plain(&record.reason), plain(&record.text));
             let (date, column) =
-                (record.date.map(|d| d.to_string()), record.column.as_deref().map(clean));
+                (record.date.map(|d| d.to_string()), record.column.as_deref().map(plain));
             let currency = record.amount.map(|(c, _)| c.to_string());
             let amount = record.amount.map(|(_, a)| a.to_string());
             let parameters: [&(dyn ToSql + Sync); 12] = [
@@ -239,9 +270,9 @@ impl StateStore {
         let warnings: Vec<_> = done
             .warnings
             .iter()
-            .map(|w| serde_json::json!({"text": w.text, "count": w.count}))
+            .map(|w| serde_json::json!({"text": plain(&w.text), "count": w.count}))
             .collect();
-        let warnings = serde_json::Value::Array(warnings).to_string().replace("\\u0000", "");
+        let warnings = serde_json::Value::Array(warnings).to_string();
         let (from, to) = (done.covered_from.to_string(), done.covered_to.to_string());
         let (digest, records) =
             (gather_hash.0.as_slice(), i64::try_from(done.records).unwrap_or(i64::MAX));
@@ -274,7 +305,7 @@ impl StateStore {
                      last_error = $3, next_attempt_at = now() + make_interval(secs => $4),
                      settled_run = coalesce($5, settled_run), failed_run = coalesce($5, failed_run)
                    where tenant = $1 and source = $2";
-        let pause = pause.as_secs_f64();
+        let (pause, reason) = (pause.as_secs_f64(), plain(reason));
         execute(
             txn,
             "note a failed gather",

@@ -100,6 +100,11 @@ pub(crate) async fn query(
     Ok(txn.query(&statement, parameters).await.map_err(StoreError::sql(what))?)
 }
 
+/// A worker's text as Postgres takes it: it may quote a bill, and texts there hold no NUL.
+pub(crate) fn plain(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 /// MessagePack of a stored value.
 pub(crate) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, StateError> {
     let mut bytes = Vec::new();

@@ -10,7 +10,8 @@ use proto::manifest::Manifest;
 use proto::time::UnitDate;
 use runtime::store::StoreError;
 
-use super::{StateError, StateStore, execute, hash, pack, parsed, query, unpack};
+use super::{StateError, StateStore, execute, hash, pack, parsed, plain, query, unpack};
+use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
 use crate::domain::unit::{UnitEvent, UnitState, step};
 
 /// A unit as stored, without what only the ledger needs.
@@ -101,17 +102,19 @@ impl StateStore {
         rows.first().map(unit_of).transpose()
     }
 
-    /// Up to `limit` units of sources in force whose calculation is due, locked, in order.
+    /// Up to `limit` units of sources in force whose calculation is due, locked, in order; none of the tenants `busy`.
     pub(crate) async fn units_due_in_txn(
         txn: &Transaction<'_>,
         limit: i64,
+        busy: &[String],
     ) -> Result<Vec<UnitRow>, StateError> {
         let sql = format!(
             "select {COLUMNS} from pipeline_state p where state = 'gathered' and next_attempt_at <= now()
+               and tenant <> all($2)
                and exists (select 1 from source_state s where s.tenant = p.tenant and s.source = p.source and s.in_force)
              order by tenant, source, date limit $1 for update"
         );
-        query(txn, "list due units", &sql, &[&limit]).await?.iter().map(unit_of).collect()
+        query(txn, "list due units", &sql, &[&limit, &busy]).await?.iter().map(unit_of).collect()
     }
 
     /// Puts an event to a unit. False when that is no edge from its state: the event is late and changes nothing.
@@ -211,12 +214,12 @@ impl StateStore {
         Ok(())
     }
 
-    /// Notes a failure and when the next attempt may be.
+    /// Notes a failure, the hash that tells whether it is the same again, and when the next attempt may be.
     pub(crate) async fn unit_failed_in_txn(
         txn: &Transaction<'_>,
         key: &UnitKey,
         reason: &str,
-        equal_errors: i32,
+        (error, equal_errors): (Hash128, i32),
         pause: Duration,
     ) -> Result<(), StateError> {
         let sql = "update pipeline_state set attempts = attempts + 1, last_error = $4, error_hash = $5, equal_errors = $6,
@@ -224,10 +227,40 @@ impl StateStore {
                    where tenant = $1 and source = $2 and date = $3::text::date";
         let (tenant, source, date) =
             (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
-        let (digest, pause) = (Hash128::of(reason.as_bytes()), pause.as_secs_f64());
+        let (reason, pause) = (plain(reason), pause.as_secs_f64());
         let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 7] =
-            [&tenant, &source, &date, &reason, &digest.0.as_slice(), &equal_errors, &pause];
+            [&tenant, &source, &date, &reason, &error.0.as_slice(), &equal_errors, &pause];
         execute(txn, "note a failure", sql, &parameters).await?;
+        Ok(())
+    }
+
+    /// Dates of a source that wait for their batches, with their number of lines.
+    pub(crate) async fn units_waiting_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): (&TenantId, &SourceId),
+    ) -> Result<Vec<(UnitDate, i64)>, StateError> {
+        let sql = "select date::text, lines_items from pipeline_state
+                   where tenant = $1 and source = $2 and state = 'waiting' order by date";
+        let rows =
+            query(txn, "list waiting dates", sql, &[&tenant.as_str(), &source.as_str()]).await?;
+        rows.iter().map(|row| Ok((parsed("date", row.get(0))?, row.get(1)))).collect()
+    }
+
+    /// A waiting unit whose batches the source does not bring back as it is asked now: it waits on, and no gather is
+    /// due for its sake alone. The run gives it up.
+    pub(crate) async fn unit_forsaken_in_txn(
+        txn: &Transaction<'_>,
+        key: &UnitKey,
+        reason: &str,
+    ) -> Result<(), StateError> {
+        let sql = "update pipeline_state set attempts = greatest(attempts, $4), last_error = $5,
+                     next_attempt_at = now() + interval '100 years'
+                   where tenant = $1 and source = $2 and date = $3::text::date";
+        let (tenant, source, date) =
+            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
+        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 5] =
+            [&tenant, &source, &date, &ATTEMPTS_OF_A_RUN, &reason];
+        execute(txn, "give a waiting unit up", sql, &parameters).await?;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use proto::hash::Hash128;
@@ -43,6 +44,11 @@ impl NewFile {
                 )));
             }
             Err(TryLockError::Error(error)) => return Err(failed("lock", &temporary)(error)),
+        }
+        // Whoever held the lock may have put this very file in its place meanwhile: it is not ours to empty.
+        if !is_at(&file, &temporary).map_err(failed("look at", &temporary))? {
+            let text = format!("another process was writing {}", temporary.display());
+            return Err(EmitterError::Busy(text));
         }
         file.set_len(0).map_err(failed("empty", &temporary))?;
         let (folder, target, hasher) =
@@ -109,6 +115,16 @@ impl Published {
     }
 }
 
+/// Whether an open file is the one at `path`.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let (open, there) = (file.metadata()?, path.symlink_metadata());
+    match there {
+        Ok(there) => Ok((open.dev(), open.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether the file at `path` has just this content.
 ///
 /// # Errors
@@ -153,7 +169,6 @@ mod tests {
 
     #[test]
     fn content_changes_place_all_at_once_or_not_at_all() {
-        use std::os::unix::fs::MetadataExt;
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("deep/er");
         let (target, inode) =
@@ -187,5 +202,14 @@ mod tests {
         assert!(matches!(refused, EmitterError::Busy(_)), "{refused}");
         drop(writing);
         put(root.path(), "newer");
+        // One that was opened before it was put in place, and locked after.
+        let (temporary, target) = (root.path().join(".a.csv.tmp"), root.path().join("a.csv"));
+        fs::write(&temporary, "whole").unwrap();
+        let opened = File::options().write(true).open(&temporary).unwrap();
+        assert!(is_at(&opened, &temporary).unwrap());
+        fs::rename(&temporary, &target).unwrap();
+        assert!(!is_at(&opened, &temporary).unwrap(), "gone from there");
+        fs::write(&temporary, "next").unwrap();
+        assert!(!is_at(&opened, &temporary).unwrap(), "another one is there");
     }
 }

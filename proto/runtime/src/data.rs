@@ -29,6 +29,9 @@ pub enum DataError {
     /// A batch that a manifest names is not there.
     #[error("batch {0} is gone from the stream")]
     Missing(String),
+    /// A configuration is not there, or not the one that its hash names: the coordinator publishes it again.
+    #[error("configuration {0} is not on the stream yet")]
+    NoConfig(String),
     /// A batch differs from what its manifest says.
     #[error("batch {0} differs from its manifest")]
     Different(String),
@@ -55,8 +58,10 @@ impl DataError {
             Self::Bus(BusError::Conflict(_)) | Self::Oversized(_) | Self::Column(_) => {
                 FailureClass::Data
             }
-            // A newer schema heals when this build is upgraded.
-            Self::Bus(_) | Self::Envelope(EnvelopeError::Schema { .. }) => FailureClass::Transient,
+            // A newer schema heals when this build is upgraded. No gather brings a configuration back.
+            Self::NoConfig(_) | Self::Bus(_) | Self::Envelope(EnvelopeError::Schema { .. }) => {
+                FailureClass::Transient
+            }
             Self::Envelope(_) => FailureClass::Data,
         }
     }
@@ -254,10 +259,10 @@ impl Configs {
             .bus
             .get(Stream::Config, &subject)
             .await?
-            .ok_or_else(|| DataError::Missing(subject.clone()))?;
+            .ok_or_else(|| DataError::NoConfig(subject.clone()))?;
         let (_, config) = envelope::decode::<TenantConfig>(&payload)?;
         if config.config_hash().ok() != Some(hash) {
-            return Err(DataError::Different(subject));
+            return Err(DataError::NoConfig(subject));
         }
         let config = Arc::new(config);
         let mut cached = self.lock();

@@ -31,6 +31,8 @@ const PULL_WAIT: Duration = Duration::from_secs(1);
 const TROUBLE_PAUSE: Duration = Duration::from_millis(250);
 /// A transient failure is tried again by redelivery this often before it is reported.
 const DELIVERIES_BEFORE_REPORT: i64 = 3;
+/// Bytes of a reason that are reported: it may quote a file's header, and that any file.
+const REASON_BYTES_MAX: usize = 4_000;
 /// A drain waits this long for tasks under way, then gives them up for redelivery.
 const DRAIN_WAIT: Duration = Duration::from_secs(15);
 
@@ -82,7 +84,15 @@ impl TaskContext {
     pub async fn report(&self, report: &Report) -> Result<(), DataError> {
         let header =
             Header::new::<Report>(self.header.tenant.clone(), self.header.generation, self.attempt);
-        let payload = envelope::encode(&header.of_source(self.source.clone()), report)?;
+        let header = header.of_source(self.source.clone());
+        let payload = if let Report::Failed(failed) = report
+            && failed.reason.len() > REASON_BYTES_MAX
+        {
+            let reason = shortened(&failed.reason);
+            envelope::encode(&header, &Report::Failed(Failed { reason, ..failed.clone() }))?
+        } else {
+            envelope::encode(&header, report)?
+        };
         self.bus
             .append(&subject::report(&self.header.tenant, &self.source), Bytes::from(payload))
             .await?;
@@ -262,7 +272,8 @@ async fn handle<W: Worker>(bus: Bus, configs: Configs, worker: W, queue: Queue, 
     let outcome = with_progress(work, &context.progress, &message).await;
     let reports = match outcome {
         Ok(reports) => reports,
-        Err(error) => {
+        Err(mut error) => {
+            error.reason = shortened(&error.reason);
             let deliveries = message.info().map_or(i64::MAX, |info| info.delivered);
             let (tenant, source) = (context.tenant(), context.source());
             tracing::warn!(%tenant, %source, generation = context.header.generation.0, class = ?error.class, reason = error.reason, "task failed");
@@ -270,12 +281,23 @@ async fn handle<W: Worker>(bus: Bus, configs: Configs, worker: W, queue: Queue, 
                 return acknowledge(&message, AckKind::Nak(Some(Duration::from_secs(1)))).await;
             }
             let step = step_of(&message.subject);
-            let units = if error.units.is_empty() { units } else { error.units };
+            let units = if error.units.is_empty() { units.clone() } else { error.units };
             vec![Report::Failed(Failed { step, units, class: error.class, reason: error.reason })]
         }
     };
     for report in &reports {
-        if let Err(error) = context.report(report).await {
+        let told = match context.report(report).await {
+            // Done anew it would be the same report: somebody has to know.
+            Err(DataError::Envelope(error)) => {
+                let (step, class) = (step_of(&message.subject), FailureClass::Data);
+                let reason = format!("what was done cannot be reported: {error}");
+                tracing::warn!(reason, "a report cannot be sent");
+                let failed = Failed { step, units: units.clone(), class, reason };
+                context.report(&Report::Failed(failed)).await
+            }
+            told => told,
+        };
+        if let Err(error) = told {
             // Not acknowledged: the task comes again and is done anew.
             return tracing::warn!(error = proto::fault::chain(&error), "failed to report");
         }
@@ -349,5 +371,26 @@ fn units_of(task: &Task) -> Vec<(UnitDate, Generation)> {
         Task::Allocate(task) => task.units.iter().map(|u| (u.date, u.generation)).collect(),
         Task::Commit(task) => task.units.iter().map(|u| (u.date, u.generation)).collect(),
         Task::Emit(task) => task.units.iter().map(|u| (u.date, u.generation)).collect(),
+    }
+}
+
+/// A reason of at most [`REASON_BYTES_MAX`] bytes.
+fn shortened(reason: &str) -> String {
+    if reason.len() <= REASON_BYTES_MAX {
+        return reason.to_owned();
+    }
+    let end = reason.floor_char_boundary(REASON_BYTES_MAX - '…'.len_utf8());
+    format!("{}…", &reason[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_reasons_are_cut_between_characters() {
+        assert_eq!(shortened("why"), "why");
+        let cut = shortened(&"ä".repeat(3_000));
+        assert!(cut.len() <= REASON_BYTES_MAX && cut.ends_with("ä…"), "{}", cut.len());
     }
 }

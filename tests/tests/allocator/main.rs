@@ -106,7 +106,7 @@ async fn scenario(bus: Bus) {
     let again_done = allocated(&again[0].1);
     assert_ne!(again_done[0].manifest.attempt, done[0].manifest.attempt);
     assert_eq!(again_done[0].manifest.hash, done[0].manifest.hash);
-    // A configuration that is gone fails the whole task, and names what is missing.
+    // A configuration that is gone fails the whole task, and names what is missing. No gather would bring it back.
     let header = Header::new::<Task>(tenant(), Generation(40), Attempt(0)).of_source(source());
     let task =
         Task::Allocate(Allocate { config: Hash128::of(b"none"), units: units(40)[1..2].to_vec() });
@@ -116,10 +116,11 @@ async fn scenario(bus: Bus) {
     let Report::Failed(failed) = failed else { panic!("{failed:?}") };
     assert_eq!(
         (failed.class, failed.units.len()),
-        (FailureClass::InputMissing, 1),
+        (FailureClass::Transient, 1),
         "{}",
         failed.reason
     );
+    assert!(failed.reason.starts_with("configuration "), "{}", failed.reason);
 }
 
 #[test]

@@ -208,7 +208,7 @@ impl Desk {
             Attempt(0),
         );
         let payload = envelope::encode(&header, &config).unwrap();
-        let hash = Hash128::of(&payload);
+        let hash = config.config_hash().unwrap();
         let subject = subject::config(&self.tenant, hash);
         self.bus.put(subject::Stream::Config, &subject, Bytes::from(payload)).await.unwrap();
         hash

@@ -156,6 +156,11 @@ impl Desk {
         self.bus.purge(Stream::Task, subject).await.unwrap();
     }
 
+    /// Queues bytes that are none of ours under the subject of a task.
+    pub async fn foreign(&self, subject: &str) {
+        self.bus.append(subject, Bytes::from_static(b"of another database")).await.unwrap();
+    }
+
     pub async fn lose_queues(&self) {
         for stream in [Stream::Task, Stream::Report] {
             self.jetstream.delete_stream(stream.name()).await.unwrap();
@@ -195,6 +200,13 @@ impl Desk {
         let sql = "update pipeline_state set visible_generation = $2, visible_rows = 1
                    where date = $1::text::date and wanted_generation = $2 and visible_generation < $2";
         self.store.client().await.unwrap().execute(sql, &[&date, &generation.0]).await.unwrap()
+    }
+
+    /// Of a visible unit, when dates are final after so many days.
+    pub async fn finality(&self, final_after: Option<i32>) -> Option<String> {
+        let client = self.store.client().await.unwrap();
+        client.execute("update tenants set final_after_days = $1", &[&final_after]).await.unwrap();
+        client.query_one("select finality from units", &[]).await.unwrap().get(0)
     }
 
     pub async fn has_unit(&self, date: &str) -> bool {

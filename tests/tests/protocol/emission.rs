@@ -22,7 +22,8 @@ async fn emitted(desk: &mut Desk, content: Content) -> Generation {
     desk.apply().await;
     desk.sweep().await;
     assert_eq!(emission(desk).await, (generation, None));
-    desk.report(generation, Attempt(1), &done(generation, content)).await;
+    let (task, _) = desk.task(STEP).await;
+    desk.report(task, Attempt(1), &done(generation, content)).await;
     desk.apply().await;
     generation
 }
@@ -67,11 +68,11 @@ async fn a_run_waits_until_what_was_emitted_is_compared_but_not_for_ever() {
     desk.sweep().await;
     assert_eq!(waits(&desk, "second").await, (1, 0));
     assert_eq!(emission(&desk).await, (generation, Some(content)));
-    let (_, subject) = desk.task(STEP).await;
+    let (task, subject) = desk.task(STEP).await;
     desk.take(&subject).await;
     desk.resend().await;
     assert!(desk.queued().await.contains(&subject));
-    desk.report(generation, Attempt(2), &done(generation, content)).await;
+    desk.report(task, Attempt(2), &done(generation, content)).await;
     desk.apply().await;
     assert_eq!(waits(&desk, "second").await, (0, 0));
 
@@ -84,7 +85,8 @@ async fn a_run_waits_until_what_was_emitted_is_compared_but_not_for_ever() {
         class: FailureClass::Transient,
         reason: "failed to read out/a.csv".into(),
     };
-    desk.report(generation, Attempt(3), &Report::Failed(failed)).await;
+    let (task, _) = desk.task(STEP).await;
+    desk.report(task, Attempt(3), &Report::Failed(failed)).await;
     desk.apply().await;
     assert_eq!(waits(&desk, "third").await, (1, 0), "one failure is not the end");
     assert_eq!(desk.execute("update emission_records set attempts = attempts + 7").await, 1);
@@ -94,7 +96,8 @@ async fn a_run_waits_until_what_was_emitted_is_compared_but_not_for_ever() {
     desk.run_again("fourth").await;
     desk.sweep().await;
     assert_eq!(emission(&desk).await, (generation, Some(content)));
-    desk.report(generation, Attempt(4), &done(generation, content)).await;
+    let (task, _) = desk.task(STEP).await;
+    desk.report(task, Attempt(4), &done(generation, content)).await;
     desk.apply().await;
     assert_eq!(waits(&desk, "fourth").await, (0, 0));
 }

@@ -5,6 +5,8 @@
 mod desk;
 #[cfg(test)]
 mod emission;
+#[cfg(test)]
+mod late;
 
 use desk::{Desk, lines, rows};
 use proto::ids::{Attempt, Generation};
@@ -267,4 +269,15 @@ async fn a_third_equal_data_error_quarantines_the_unit_and_an_undecodable_report
         }
     }
     assert_eq!(desk.refused().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn finality_follows_the_day() {
+    let mut desk = Desk::start().await;
+    let generation = allocating(&mut desk).await;
+    assert_eq!(desk.finality(None).await, None, "what is not visible has none");
+    assert_eq!(desk.flip(DAY, generation).await, 1);
+    assert_eq!(desk.finality(None).await.as_deref(), Some("final"));
+    assert_eq!(desk.finality(Some(1)).await.as_deref(), Some("final"));
+    assert_eq!(desk.finality(Some(100_000)).await.as_deref(), Some("estimated"));
 }

@@ -56,6 +56,24 @@ fn names_of_tenants() {
 }
 
 #[test]
+fn tenants_that_would_write_the_same_files() {
+    let tenant = |source: &str, dir: &str| {
+        format!(
+            "sources: {{ {source}: {{ kind: focus, files: [\"*.csv\"] }} }}\nemitters: {{ csv: {{ dir: {dir} }} }}\n"
+        )
+    };
+    let (one, other) = (tenant("prod_aws", "out"), tenant("aws", "./out/"));
+    assert_eq!(
+        problems(&[("tenants/acme.yaml", &one), ("tenants/acme_prod.yaml", &other)]),
+        "tenants/acme_prod.yaml: emitter `csv` writes files acme_prod_aws_DATE for source `aws`, as tenant acme does \
+         for source `prod_aws` (give it another `dir`, or rename the source)"
+    );
+    let elsewhere = tenant("aws", "out/prod");
+    let files = [("tenants/acme.yaml", one.as_str()), ("tenants/acme_prod.yaml", &elsewhere)];
+    assert_eq!(load(folder(&files).path(), &no_env).unwrap().tenants.len(), 2);
+}
+
+#[test]
 fn every_problem_of_every_file_in_one_go() {
     let a = "sources: { cloud: { kind: focus, files: [] } }\nlookback: 5\n";
     let b = "sorces: {}\ncurrency: usd\nallocation: [ { id: x, chain: [ dircet ] } ]\n";

@@ -108,7 +108,7 @@ impl Gather<'_> {
                 .filter(|(date, _)| asked(*date) && unchanged.contains(date))
                 .collect(),
             files_read: plan.whole.iter().map(|at| self.listed[*at].name.clone()).collect(),
-            files: self.listed.iter().map(|file| file.name.clone()).collect(),
+            files_bad: states.iter().filter(|s| s.bad).map(|s| s.name.clone()).collect(),
             records: reader.records,
             quarantined: reader.quarantine.records(),
             warnings: warnings(&states),

@@ -87,6 +87,8 @@ const NO_DATE: (&str, &str) =
 const NO_CURRENCY: (&str, &str) =
     (", so its costs have no currency", "fetch the bill as FOCUS, which has it in every version");
 const SEPARATOR: &str = "separate its columns by commas";
+/// About so many bytes of column names are listed.
+const PRESENT_BYTES_MAX: usize = 1_500;
 
 impl Layout {
     /// The layout that a file's first record gives. Names of FOCUS columns are known in any letter case; blanks
@@ -102,8 +104,9 @@ impl Layout {
     ) -> Result<Self, FocusError> {
         let mut written = Vec::with_capacity(header.fields());
         for i in 0..header.fields() {
-            let text = std::str::from_utf8(header.field(i))
-                .map_err(|_| FocusError::HeaderText(path.to_owned()))?;
+            // UTF-16 without its mark reads as UTF-8 full of NUL.
+            let text = std::str::from_utf8(header.field(i)).ok().filter(|t| !t.contains('\0'));
+            let text = text.ok_or_else(|| FocusError::HeaderText(path.to_owned()))?;
             written.push(text.trim().to_owned());
         }
         let mut places: HashMap<String, usize> = HashMap::new();
@@ -134,7 +137,7 @@ impl Layout {
             place(column).ok_or_else(|| {
                 let separated = written.len() == 1 && written[0].contains([';', '\t', '|']);
                 let mend = if separated { SEPARATOR } else { mend };
-                let present = written.join(", ");
+                let present = listed(&written);
                 FocusError::NoColumn { path: path.to_owned(), column, why, mend, present }
             })
         };
@@ -160,4 +163,18 @@ impl Layout {
             written,
         })
     }
+}
+
+/// The names of columns, as many as a message bears: what is taken for a header may be any file's first line.
+fn listed(names: &[String]) -> String {
+    let mut text = String::new();
+    for (at, name) in names.iter().enumerate() {
+        if text.len() > PRESENT_BYTES_MAX {
+            return format!("{text} and {} more", names.len() - at);
+        }
+        let comma = if at == 0 { "" } else { ", " };
+        text.push_str(comma);
+        text.extend(name.chars().take(PRESENT_BYTES_MAX));
+    }
+    text
 }

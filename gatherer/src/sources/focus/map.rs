@@ -249,8 +249,10 @@ impl<'a> Mapper<'a> {
         }
         let field = self.layout.billing_start.unwrap_or(self.layout.charge_start);
         let bad =
-            |_| Refusal::of_cell(self.layout, record, field, format!("bad date: {}", dates::FORM));
-        let period = at.date().map(UnitDate::period).map_err(bad)?;
+            || Refusal::of_cell(self.layout, record, field, format!("bad date: {}", dates::FORM));
+        // An offset can lead out of the first year, and no period is written without one.
+        let day = at.date().ok().filter(|day| day.civil().year() > 0).ok_or_else(bad)?;
+        let period = day.period();
         self.period = Some((at, period));
         Ok(period)
     }

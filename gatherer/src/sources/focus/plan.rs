@@ -34,6 +34,8 @@ pub struct FileState {
     /// The dates out of the window that it holds records of which no line can be made. They are told once the window
     /// reaches them.
     pub refused: Days,
+    /// Whether it holds quarantined records that were told.
+    pub bad: bool,
     /// Whether its stamp is not to be trusted, or what it said depended on the day.
     pub again: bool,
     /// What a person should know, and how often.
@@ -114,7 +116,7 @@ mod tests {
         let days = days.iter().map(|n| day(*n)).collect();
         let (name, stamp) = (file.name.clone(), file.stamp);
         let (content, refused, warnings) = (hash(0), Days::default(), Vec::new());
-        FileState { name, stamp, content, days, refused, again: false, warnings }
+        FileState { name, stamp, content, days, refused, bad: false, again: false, warnings }
     }
 
     #[test]

@@ -73,6 +73,7 @@ impl<'a> Reader<'a> {
         asked: &dyn Fn(UnitDate) -> bool,
     ) -> Result<FileState, GatherError> {
         let fresh = file.stamp.is_fresh(SystemTime::now());
+        let before = self.quarantine.records();
         let seen = self.file(file, asked, true)?;
         Ok(FileState {
             name: file.name.clone(),
@@ -80,6 +81,7 @@ impl<'a> Reader<'a> {
             content: seen.content,
             days: seen.days.into_iter().collect(),
             refused: seen.refused.into_iter().collect(),
+            bad: self.quarantine.records() > before,
             again: fresh || seen.too_early,
             warnings: seen.warnings.into_iter().collect(),
         })

@@ -27,8 +27,12 @@ fn nothing_changed_nothing_read() {
     assert!(
         found.files_read.is_empty() && found.batches.is_empty() && found.quarantined.is_empty()
     );
+    assert_eq!(found.files_bad, ["a.csv"], "what it told before stays in force");
     // Again, on what that one left.
     assert_eq!(tenant.gather_on().unchanged(), 3);
+    tenant.write("a.csv", bill(&[("2024-09-01", "1"), ("2024-09-02", "2"), ("2024-09-05", "50")]));
+    let mended = tenant.gather_on();
+    assert!(mended.files_bad.is_empty() && mended.published() == ["2024-09-05"]);
 }
 
 #[test]

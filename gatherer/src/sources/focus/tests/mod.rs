@@ -45,6 +45,7 @@ struct Found {
     dates: Vec<GatheredHash>,
     warnings: Vec<Warning>,
     files_read: Vec<String>,
+    files_bad: Vec<String>,
     records: u64,
     cursor: Option<Vec<u8>>,
 }
@@ -185,6 +186,7 @@ impl Tenant {
         found.cursor = ended.cursor;
         found.warnings = summary.warnings.clone();
         found.files_read = summary.files_read.clone();
+        found.files_bad = summary.files_bad.clone();
         found.records = summary.records;
         assert_eq!(summary.quarantined, found.quarantined.len() as u64);
         Ok(found)

@@ -62,6 +62,13 @@ fn what_cannot_be_understood_says_where_and_why() {
             "bad date",
             "09/2024",
         ),
+        // In UTC it lies in the year 0.
+        (
+            GOOD.replace("2024-09-01T00:00:00Z", "0001-01-01T00:00:00+02:00"),
+            "BillingPeriodStart",
+            "bad date",
+            "0001-01-01T00:00:00+02:00",
+        ),
         (GOOD.replace("USD", "ZZZ"), "BillingCurrency", "unknown currency code", "ZZZ"),
         (GOOD.replace("USD", "usd"), "BillingCurrency", "unknown currency code", "usd"),
         (GOOD.replace("USD", ""), "BillingCurrency", "no currency", ""),
@@ -180,6 +187,12 @@ fn columns_that_are_missing_or_twice_fail_the_gather() {
     ] {
         assert!(error.contains(part), "{error}");
     }
+    let names: Vec<String> = (0..50_000).map(|n| format!("column{n}")).collect();
+    let error = Tenant::of(names.join(",") + "\n").error();
+    assert!(error.contains("column99, ") && error.contains(" more") && error.len() < 3_000);
+    let wide: Vec<u8> = format!("{HEADER}{GOOD}\n").bytes().flat_map(|b| [b, 0]).collect();
+    let error = Tenant::of(wide).error();
+    assert!(error.contains("save the file as UTF-8"), "{error}");
     let without =
         |column: &str| Tenant::of(format!("{HEADER}{GOOD}\n").replacen(column, "Other", 1)).error();
     assert!(
