@@ -36,6 +36,8 @@ pub struct Leader {
     pub(crate) emissions_looked: Instant,
     /// When what lies outside was last to be compared with what is recorded; not yet by this leader.
     pub(crate) emissions_compared: Option<Instant>,
+    /// A stream is nearly full: a standing run gathers nothing meanwhile, while commits go on.
+    pub(crate) streams_filling: bool,
     /// When the configurations in force were last published.
     pub(crate) configs_published: Option<Instant>,
 }
@@ -63,8 +65,14 @@ impl Leader {
             emissions_hinted: true,
             emissions_looked: Instant::now(),
             configs_published: None,
+            streams_filling: false,
             emissions_compared: None,
         }
+    }
+
+    /// How often sources are gathered again; `None`: once.
+    pub fn every(&mut self, every: Option<Duration>) {
+        self.every = every;
     }
 
     /// Puts configurations in force and their messages on the CONFIG stream. Gives the number of units that became due.
@@ -104,7 +112,15 @@ impl Leader {
             .flat_map(|t| t.config.emitters.iter().map(|e| e.id.clone()))
             .collect();
         let emitters: Vec<_> = emitters.into_iter().collect();
-        let made = self.bus.ensure_streams(&self.settings, &emitters).await?;
+        let found = self.bus.ensure_streams(&self.settings, &emitters).await?;
+        for stream in &found.filling {
+            tracing::error!(
+                stream = stream.name(),
+                "a stream is nearly full: gathers pause until it ages out or nats.stream_bytes_max is raised"
+            );
+        }
+        self.streams_filling = !found.filling.is_empty();
+        let made = found.made;
         // They also age out while they are in force.
         let published = self.configs_published.is_some_and(|at| at.elapsed() < CONFIGS_EVERY);
         if !published || made.contains(&Stream::Config) {

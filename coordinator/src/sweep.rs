@@ -109,6 +109,10 @@ impl Leader {
         txn: &Transaction<'_>,
         tasks: &mut Vec<Outgoing>,
     ) -> Result<(), StateError> {
+        // A single run goes on: it ends with what the stream refuses, where a standing one can wait.
+        if self.streams_filling && self.every.is_some() {
+            return Ok(());
+        }
         for due in StateStore::gathers_due_in_txn(txn, &self.run, self.every).await? {
             let Some(entry) = self.config(&due.tenant) else { continue };
             let at = (&due.tenant, &due.source);

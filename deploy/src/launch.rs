@@ -231,6 +231,21 @@ fn say(name: &str, program: &Program, address: &str) {
     );
 }
 
+/// Who holds the lead for this data folder: the same after a crash, so that its lease need not run out; another for any
+/// other folder, also one with the same path on another host.
+fn holder(folder: &DataFolder) -> Result<String> {
+    let path = folder.path().join("coordinator.id");
+    match std::fs::read_to_string(&path) {
+        Ok(id) if !id.is_empty() => Ok(id),
+        Ok(_) | Err(_) => {
+            let id = wiring::new_run();
+            std::fs::write(&path, &id)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            Ok(id)
+        }
+    }
+}
+
 /// What `apportion.yaml` sets, as environment variables.
 type Configured = [(&'static str, String)];
 
@@ -266,7 +281,7 @@ fn recipes(
     let with_store = |recipe: Recipe| recipe.env("DATABASE_URL", &urls.database_url);
     let mut coordinator = with_store(role("coordinator", "coordinator".into()))
         .env("APPORTION_RUN", run)
-        .env("APPORTION_HOLDER", folder.path())
+        .env("APPORTION_HOLDER", holder(folder)?)
         .arg("--config")
         .arg(config);
     if once.is_some() {

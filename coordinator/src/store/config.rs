@@ -97,6 +97,10 @@ impl StateStore {
                 due += Self::rules_apply_in_txn(&txn, entry, tenant, &source.id).await?;
             }
         }
+        // Nobody serves the queue of an emitter that is gone.
+        let sql = "update emission_records r set task = null where task is not null
+                     and not exists (select 1 from emitters e where e.tenant = r.tenant and e.emitter = r.emitter)";
+        execute(&txn, "give emissions up", sql, &[]).await?;
         for (tenant, source) in Self::gathers_orphaned_in_txn(&txn).await? {
             Self::gather_cancel_in_txn(&txn, (&tenant, &source), None).await?;
         }

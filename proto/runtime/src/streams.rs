@@ -82,12 +82,23 @@ fn hint(words: &str) -> String {
     }
 }
 
+/// A stream that holds this much of what it may hold is filling up.
+const FILLING_PERCENT: u64 = 80;
+
+/// How the streams were found.
+#[derive(Debug, Default, Clone)]
+pub struct StreamsFound {
+    /// Those that had to be made: what was in them is gone.
+    pub made: Vec<Stream>,
+    /// Those that are nearly full: what is published to them is soon refused.
+    pub filling: Vec<Stream>,
+}
+
 /// Name of the coordinator's consumer of reports.
 pub const REPORTS: &str = "coordinator";
 
 impl Bus {
-    /// Makes every stream and consumer that is missing and updates what differs. Gives the streams that had to be made:
-    /// what was in them is gone.
+    /// Makes every stream and consumer that is missing and updates what differs. Gives what was found.
     ///
     /// # Errors
     /// When the server refuses or does not answer.
@@ -95,16 +106,23 @@ impl Bus {
         &self,
         settings: &Settings,
         emitters: &[EmitterId],
-    ) -> Result<Vec<Stream>, BusError> {
-        let mut made = Vec::new();
+    ) -> Result<StreamsFound, BusError> {
+        let mut found = StreamsFound::default();
         for stream in Stream::ALL {
             let failed = |error: String| BusError::Manage {
                 what: format!("set up stream {}", stream.name()),
                 error,
             };
             let wanted = stream_config(stream, settings);
-            if self.jetstream.get_stream(stream.name()).await.is_err() {
-                made.push(stream);
+            match self.jetstream.get_stream(stream.name()).await {
+                Ok(there) => {
+                    let held = there.cached_info().state.bytes;
+                    let limit = u64::try_from(wanted.max_bytes).unwrap_or(u64::MAX);
+                    if held >= limit / 100 * FILLING_PERCENT {
+                        found.filling.push(stream);
+                    }
+                }
+                Err(_) => found.made.push(stream),
             }
             self.jetstream
                 .create_or_update_stream(wanted)
@@ -124,7 +142,7 @@ impl Bus {
             }
         }
         self.ensure_consumer(Stream::Report, REPORTS, vec![Stream::Report.wildcard()]).await?;
-        Ok(made)
+        Ok(found)
     }
 
     async fn ensure_consumer(

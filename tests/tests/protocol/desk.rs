@@ -44,6 +44,11 @@ pub struct Desk {
 
 impl Desk {
     pub async fn start() -> Self {
+        Self::start_with(Settings::load().unwrap().stream_bytes_max).await
+    }
+
+    /// With streams that hold so many bytes.
+    pub async fn start_with(stream_bytes_max: i64) -> Self {
         let (folder, config) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let nats_dir = folder.path().to_owned();
         let nats = tokio::task::spawn_blocking(move || {
@@ -62,8 +67,12 @@ impl Desk {
         let state =
             StateStore::lead_take(&store, "test").await.unwrap().expect("nobody else leads");
         state.run_start("run", "manual").await.unwrap();
-        let settings =
-            Settings { nats_url: nats.url(), database_url: database, ..Settings::load().unwrap() };
+        let settings = Settings {
+            nats_url: nats.url(),
+            database_url: database,
+            stream_bytes_max,
+            ..Settings::load().unwrap()
+        };
         write(config.path());
         let leader = lead(&bus, &settings, &state, config.path(), "run").await;
         let jetstream = async_nats::jetstream::new(client(&nats.url()).await);
@@ -104,6 +113,15 @@ impl Desk {
         let payload = envelope::encode(&header, report).unwrap();
         self.bus
             .append(&subject::report(&self.tenant, &self.source), Bytes::from(payload))
+            .await
+            .unwrap();
+    }
+
+    /// Puts so many bytes on the LINE stream.
+    pub async fn fill(&self, bytes: usize) {
+        let payload = Bytes::from(vec![0; bytes]);
+        self.bus
+            .put(Stream::Line, "apportion.v1.line.0.x.y.20260501.1-1.0", payload)
             .await
             .unwrap();
     }

@@ -188,6 +188,15 @@ async fn what_was_put_elsewhere_is_no_emission_of_the_settings_in_force() {
     desk.sweep().await;
     assert_eq!(desk.execute("select 1 from tasks").await, 0);
     assert_eq!(desk.execute("select 1 from emission_records where target = 'new/a.csv'").await, 1);
+    // An emitter that goes takes its tasks along: they would count as out until their time is over.
+    desk.leader.configs_apply(configs(&["acme"], "EffectiveCost", "other"), None).await.unwrap();
+    desk.sweep().await;
+    assert_eq!(desk.execute("select 1 from tasks").await, 1);
+    let mut without = configs(&["acme"], "EffectiveCost", "other");
+    without[0].emitters.clear();
+    desk.leader.configs_apply(without, None).await.unwrap();
+    desk.sweep().await;
+    assert_eq!(desk.execute("select 1 from tasks").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

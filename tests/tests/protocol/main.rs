@@ -281,3 +281,17 @@ async fn finality_follows_the_day() {
     assert_eq!(desk.finality(Some(1)).await.as_deref(), Some("final"));
     assert_eq!(desk.finality(Some(100_000)).await.as_deref(), Some("estimated"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gathers_of_a_standing_run_pause_while_a_stream_is_nearly_full() {
+    let mut desk = Desk::start_with(1 << 20).await;
+    desk.leader.every(Some(std::time::Duration::from_secs(900)));
+    desk.fill(900 << 10).await;
+    desk.leader.streams_ensure().await.unwrap();
+    desk.sweep().await;
+    assert_eq!(desk.queued().await, Vec::<String>::new());
+    // A single run goes on, and ends with what the stream refuses.
+    desk.leader.every(None);
+    desk.sweep().await;
+    assert_eq!(desk.queued().await.len(), 1);
+}
