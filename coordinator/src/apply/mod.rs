@@ -8,7 +8,6 @@ use deadpool_postgres::Transaction;
 use proto::envelope::{self, Header};
 use proto::hash::Hash128;
 use proto::ids::{Generation, SourceId, TenantId, UnitKey};
-use proto::manifest::Manifest;
 use proto::report::{Committed, Failed, FailureClass, Published, Report};
 use proto::subject::{self, Step, Stream, UnitAddress};
 use proto::task::{Commit, CommitUnit, Task};
@@ -263,20 +262,20 @@ impl Leader {
             let Some(unit) = Self::unit_in(txn, at, wanted, UnitState::Allocating).await? else {
                 continue;
             };
-            commits.push((unit, done.manifest));
+            commits.push((unit, done));
         }
-        let size = |(unit, rows): &(UnitRow, Manifest)| {
+        let size = |(unit, Published { manifest: rows, .. }): &(UnitRow, Published)| {
             let resolutions = unit.resolutions.as_ref().map_or(0, |r| r.batches.len());
             let batches = unit.lines.batches.len() + resolutions + rows.batches.len();
             (rows.items, batches as u64)
         };
         for group in crate::domain::pack::pack(commits, size) {
-            let unit = |(unit, rows): &(UnitRow, Manifest)| CommitUnit {
+            let unit = |(unit, done): &(UnitRow, Published)| CommitUnit {
                 date: unit.key.date,
                 generation: unit.wanted,
                 lines: unit.lines.clone(),
                 resolutions: unit.resolutions.clone(),
-                rows: rows.clone(),
+                rows: done.manifest.clone(),
                 config: unit.wanted_config.unwrap_or(unit.config),
                 rules: unit.wanted_rules.unwrap_or(unit.rules),
             };
@@ -297,8 +296,8 @@ impl Leader {
                 }
                 out => out?,
             };
-            for (unit, rows) in &group {
-                StateStore::unit_allocated_in_txn(txn, unit, rows, &out.subject).await?;
+            for (unit, done) in &group {
+                StateStore::unit_allocated_in_txn(txn, unit, done, &out.subject).await?;
                 after.months.push(unit.key.date);
             }
             after.tasks.push(out);

@@ -11,7 +11,7 @@ use proto::manifest::Manifest;
 use proto::report::{GatherDone, GatheredDate, QuarantinedRecord};
 use proto::time::UnitDate;
 
-use super::{StateError, StateStore, execute, pack, parsed, plain, query, unpack};
+use super::{StateError, StateStore, execute, pack, parsed, plain, query, unpack, warnings_json};
 
 /// A source whose gather is due.
 #[derive(Debug, Clone)]
@@ -267,12 +267,7 @@ impl StateStore {
                      covered_from = $6::text::date, covered_to = $7::text::date, records = $8, warnings = $9::text::jsonb,
                      cursor = $10, next_attempt_at = now()
                    where tenant = $1 and source = $2";
-        let warnings: Vec<_> = done
-            .warnings
-            .iter()
-            .map(|w| serde_json::json!({"text": plain(&w.text), "count": w.count}))
-            .collect();
-        let warnings = serde_json::Value::Array(warnings).to_string();
+        let warnings = warnings_json(&done.warnings);
         let (from, to) = (done.covered_from.to_string(), done.covered_to.to_string());
         let (digest, records) =
             (gather_hash.0.as_slice(), i64::try_from(done.records).unwrap_or(i64::MAX));

@@ -105,6 +105,13 @@ pub(crate) fn plain(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
+/// Warnings as they are stored.
+pub(crate) fn warnings_json(warnings: &[proto::report::Warning]) -> String {
+    let one =
+        |w: &proto::report::Warning| serde_json::json!({"text": plain(&w.text), "count": w.count});
+    serde_json::Value::Array(warnings.iter().map(one).collect()).to_string()
+}
+
 /// MessagePack of a stored value.
 pub(crate) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, StateError> {
     let mut bytes = Vec::new();

@@ -7,10 +7,13 @@ use deadpool_postgres::tokio_postgres::Row;
 use proto::hash::Hash128;
 use proto::ids::{Generation, SourceId, TenantId, UnitKey};
 use proto::manifest::Manifest;
+use proto::report::Published;
 use proto::time::UnitDate;
 use runtime::store::StoreError;
 
-use super::{StateError, StateStore, execute, hash, pack, parsed, plain, query, unpack};
+use super::{
+    StateError, StateStore, execute, hash, pack, parsed, plain, query, unpack, warnings_json,
+};
 use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
 use crate::domain::unit::{UnitEvent, UnitState, step};
 
@@ -167,14 +170,17 @@ impl StateStore {
     pub(crate) async fn unit_allocated_in_txn(
         txn: &Transaction<'_>,
         unit: &UnitRow,
-        rows: &Manifest,
+        done: &Published,
         task: &str,
     ) -> Result<(), StateError> {
-        let sql = "update pipeline_state set state = 'committing', rows_manifest = $4, task = $5, dispatched_at = now()
+        let sql = "update pipeline_state set state = 'committing', rows_manifest = $4, task = $5, dispatched_at = now(),
+                     warnings = $6::text::jsonb
                    where tenant = $1 and source = $2 and date = $3::text::date";
         let (tenant, source, date) =
             (unit.key.tenant.as_str(), unit.key.source.as_str(), unit.key.date.to_string());
-        execute(txn, "store rows", sql, &[&tenant, &source, &date, &pack(rows)?, &task]).await?;
+        let (rows, warnings) = (pack(&done.manifest)?, warnings_json(&done.warnings));
+        execute(txn, "store rows", sql, &[&tenant, &source, &date, &rows, &task, &warnings])
+            .await?;
         Ok(())
     }
 

@@ -79,7 +79,12 @@ pub fn sources(txn: &mut Transaction<'_>) -> Result<Vec<SourceRow>> {
     let costs = costs(txn)?;
     let sql = "select s.tenant, s.source, s.kind, to_char(s.done_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), s.records,
                  s.covered_from::text, s.covered_to::text, s.gather_generation is not null, s.attempts, s.last_error,
-                 s.failed_run, s.warnings::text, (select count(*) from quarantined q
+                 s.failed_run, (s.warnings || coalesce((
+                   select jsonb_agg(jsonb_build_object('text', w.text, 'count', w.count)) from (
+                     select e ->> 'text' as text, sum((e ->> 'count')::bigint)::bigint as count
+                     from pipeline_state p, jsonb_array_elements(p.warnings) e
+                     where p.tenant = s.tenant and p.source = s.source
+                     group by 1 order by 2 desc, 1 limit 20) w), '[]'))::text, (select count(*) from quarantined q
                    where q.tenant = s.tenant and q.source = s.source)
                from source_state s where s.in_force order by s.tenant, s.source";
     let rows = txn.query(sql, &[]).context("cannot list sources")?;

@@ -12,6 +12,7 @@ use desk::{Desk, lines, rows};
 use proto::ids::{Attempt, Generation};
 use proto::report::{
     Committed, Failed, FailureClass, GatherDone, GatheredDate, GatheredHash, Published, Report,
+    Warning,
 };
 use proto::task::Task;
 
@@ -294,4 +295,18 @@ async fn gathers_of_a_standing_run_pause_while_a_stream_is_nearly_full() {
     desk.leader.every(None);
     desk.sweep().await;
     assert_eq!(desk.queued().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_allocation_warns_of_is_kept() {
+    let mut desk = Desk::start().await;
+    let generation = allocating(&mut desk).await;
+    let manifest = rows(generation, Attempt(4), "10");
+    let warnings = vec![Warning { text: "owner `chekout` is not listed".into(), count: 3 }];
+    let date = DAY.parse().unwrap();
+    let done = Published { date, generation, manifest, warnings };
+    desk.report(generation, Attempt(4), &Report::Allocated(vec![done])).await;
+    desk.apply().await;
+    let stored = "select 1 from pipeline_state where warnings @> '[{\"count\": 3, \"text\": \"owner `chekout` is not listed\"}]'";
+    assert_eq!(desk.execute(stored).await, 1);
 }
