@@ -188,17 +188,6 @@ pub fn step(state: UnitState, event: UnitEvent) -> Option<UnitState> {
     }
 }
 
-/// The words of the design documents, derived from what is stored.
-#[must_use]
-pub fn flags(state: UnitState, visible_generation: i64) -> [(&'static str, bool); 3] {
-    let calculated = matches!(state, UnitState::Visible | UnitState::Committing);
-    [
-        ("billing_gathered", true),
-        ("chargeback_calculated", calculated),
-        ("visible", visible_generation > 0),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
