@@ -11,10 +11,12 @@
 //! | [`keeper`] | the actor that owns the core |
 //! | [`life`] | lead, loop, drain |
 //! | [`migrate`] | the schema |
+//! | [`incarnation`] | a restored backup and the streams that outlived it |
 
 pub mod apply;
 pub mod config;
 pub mod domain;
+pub mod incarnation;
 pub mod keeper;
 pub mod leader;
 pub mod life;
@@ -43,6 +45,9 @@ pub enum CoordinatorError {
     /// A configuration cannot be hashed.
     #[error(transparent)]
     Canonical(#[from] CanonicalError),
+    /// The streams are ahead of the database.
+    #[error(transparent)]
+    Ahead(#[from] incarnation::Ahead),
     /// The state keeper is gone.
     #[error(transparent)]
     Gone(#[from] Gone),
@@ -58,7 +63,11 @@ impl CoordinatorError {
         match self {
             Self::State(error) => error.is_transient(),
             Self::Bus(error) => !matches!(error, BusError::Conflict(_) | BusError::Version(_)),
-            Self::Problems(_) | Self::Canonical(_) | Self::Gone(_) | Self::Busy => false,
+            Self::Problems(_)
+            | Self::Canonical(_)
+            | Self::Ahead(_)
+            | Self::Gone(_)
+            | Self::Busy => false,
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::CoordinatorError;
 use crate::config::{self, Config, Problems, refuse_unbuilt};
 use crate::domain::backoff::RESEND_AFTER;
+use crate::incarnation;
 use crate::keeper::{Order, StateHandle};
 use crate::leader::Leader;
 use crate::store::{StateError, StateStore};
@@ -75,6 +76,13 @@ pub async fn live(process: Process, options: Options) -> Result<(), ProcessError
                 eprintln!("{problems}");
                 return Err(ProcessError::Exit(EXIT_SETTINGS));
             }
+            Err(CoordinatorError::Ahead(ahead)) => {
+                lead.lead_release().await.unwrap_or_else(|error| {
+                    tracing::warn!(error = chain(&error), "failed to release the lead");
+                });
+                eprintln!("{ahead}");
+                return Err(ProcessError::Exit(EXIT_SETTINGS));
+            }
             // Forget everything and start again from what Postgres holds.
             Err(error) => {
                 tracing::warn!(error = chain(&error), "starts over");
@@ -122,6 +130,7 @@ async fn lead_on(
     lead: StateStore,
 ) -> Result<Ended, CoordinatorError> {
     let config = load(&options.folder)?;
+    incarnation::check(&process.bus, &lead).await?;
     let trigger = if options.once { "manual" } else { "schedule" };
     lead.run_start(&options.run, trigger).await?;
     let every = (!options.once).then_some(GATHER_EVERY);

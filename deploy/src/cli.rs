@@ -37,7 +37,7 @@ pub enum Command {
     #[command(subcommand)]
     Rules(RulesCommand),
     /// Bring the database that DATABASE_URL names to this version's tables
-    Migrate,
+    Migrate(Migrate),
     /// Run the coordinator: plans work, applies reports
     Coordinator(Coordinator),
     /// Run a gatherer: reads bills
@@ -52,6 +52,14 @@ pub enum Command {
     /// Watch over a parent where the system cannot (used inside)
     #[command(hide = true)]
     Watch(Watch),
+}
+
+/// `migrate`.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// After a backup was restored beside a NATS that went on: what is drawn from now on is above all that came before
+    #[arg(long)]
+    pub raise_incarnation: bool,
 }
 
 /// What `up` and `run` share.

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         | Command::Status(_)
         | Command::Config(_)
         | Command::Rules(_)
-        | Command::Migrate
+        | Command::Migrate(_)
         | Command::Coordinator(_)
         | Command::Gatherer
         | Command::Allocator
@@ -56,7 +56,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Status(status) => status.run(),
         Command::Config(command) => command.run(),
         Command::Rules(command) => command.run(),
-        Command::Migrate => wiring::migrate_given().map(|()| exit::DONE),
+        Command::Migrate(migrate) => wiring::migrate_given(&migrate).map(|()| exit::DONE),
         Command::Coordinator(args) => Ok(wiring::coordinator(args)),
         Command::Gatherer => Ok(wiring::gatherer()),
         Command::Allocator => Ok(wiring::allocator()),

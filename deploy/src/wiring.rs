@@ -6,7 +6,7 @@ use ::coordinator::config::Settings;
 use anyhow::{Result, bail};
 use runtime::process::run;
 
-use crate::cli::Coordinator;
+use crate::cli::{Coordinator, Migrate};
 use crate::summary::{Request, summarise as summarise_run};
 
 /// Runs the coordinator until it is done or asked to stop.
@@ -65,7 +65,7 @@ pub fn migrate(database_url: &str) -> Result<()> {
 }
 
 /// `migrate`: the same for the database that `DATABASE_URL` names, and says what it did.
-pub fn migrate_given() -> Result<()> {
+pub fn migrate_given(asked: &Migrate) -> Result<()> {
     let url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
     let Some(url) = url else {
         bail!(
@@ -77,6 +77,9 @@ pub fn migrate_given() -> Result<()> {
         println!("the tables are up to date");
     }
     ran.iter().for_each(|migration| println!("{migration}"));
+    if asked.raise_incarnation {
+        println!("incarnation {}", ::coordinator::incarnation::raise(&url)?);
+    }
     Ok(())
 }
 

@@ -178,7 +178,7 @@ fn parent() {
         | Subcommand::Status(_)
         | Subcommand::Config(_)
         | Subcommand::Rules(_)
-        | Subcommand::Migrate => panic!("not launched here: {args}"),
+        | Subcommand::Migrate(_) => panic!("not launched here: {args}"),
     };
     match code {
         Ok(code) => std::process::exit(i32::from(code)),

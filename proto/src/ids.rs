@@ -151,8 +151,27 @@ impl<'de, K: Kind> Deserialize<'de> for Id<K> {
 }
 
 /// Number from one Postgres sequence, new for every dispatched piece of work: the fencing token. Never 0.
+///
+/// Its upper bits are the incarnation of the database, which is raised when a backup was restored: what was drawn after
+/// that backup was made is never drawn again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Generation(pub i64);
+
+/// Bits of a generation that count within an incarnation: a million million pieces of work.
+const COUNTER_BITS: u32 = 40;
+
+impl Generation {
+    /// How often its database was restored before it was drawn.
+    #[must_use]
+    pub fn incarnation(self) -> i64 {
+        self.0 >> COUNTER_BITS
+    }
+    /// The first one of an incarnation after that of `self`.
+    #[must_use]
+    pub fn first_of_next_incarnation(self) -> Self {
+        Self(((self.incarnation() + 1) << COUNTER_BITS) + 1)
+    }
+}
 
 impl fmt::Display for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -190,6 +209,14 @@ impl fmt::Display for UnitKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_incarnation_is_above_all_generations_of_the_one_before() {
+        let last = Generation((1 << COUNTER_BITS) - 1);
+        let next = Generation(7).first_of_next_incarnation();
+        assert!(next > last && Generation(7).incarnation() == 0 && next.incarnation() == 1);
+        assert_eq!(next.first_of_next_incarnation().incarnation(), 2);
+    }
 
     #[test]
     fn ids_are_legal_tokens() {

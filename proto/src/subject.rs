@@ -262,6 +262,21 @@ pub fn task(
     )
 }
 
+/// The generation that a subject names: of a task, or of a batch of lines, resolutions, drivers, inventory or rows.
+#[must_use]
+pub fn generation_of(subject: &str) -> Option<Generation> {
+    let rest = subject.strip_prefix(ROOT)?.strip_prefix('.')?;
+    let mut from_the_end = rest.rsplit('.');
+    let number = match rest.split('.').next()? {
+        "task" => from_the_end.next()?,
+        "line" | "resolution" | "driver" | "inventory" | "row" => {
+            from_the_end.nth(1)?.split_once('-')?.0
+        }
+        _ => return None,
+    };
+    number.parse().ok().map(Generation)
+}
+
 /// A group of steps that one kind of worker serves from one consumer: every `emit-*` has the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
@@ -372,6 +387,11 @@ mod tests {
             subject,
             format!("apportion.v1.task.emit-csv.live.{part}.acme.cloud.20260501.9")
         );
+        assert_eq!(generation_of(&subject), Some(Generation(9)));
+        assert_eq!(generation_of(&address.batch(3)), Some(Generation(7)));
+        let inventory = UnitAddress::inventory(&t, &s, Generation(8), Attempt(1)).batch(0);
+        assert_eq!(generation_of(&inventory), Some(Generation(8)));
+        assert_eq!(generation_of(&report(&t, &s)), None);
         assert_eq!("emit-csv".parse::<Step>().unwrap(), emit);
         assert!("emit-A.b".parse::<Step>().is_err());
         let filters = consumer_filters(Queue::Commit, Lane::Replay, 1, 32, &[]);

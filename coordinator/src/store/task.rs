@@ -32,6 +32,18 @@ impl StateStore {
         Ok(rows.iter().map(|row| Generation(row.get(0))).collect())
     }
 
+    /// The highest generation that was ever drawn; 0 for none.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked.
+    pub async fn generation_drawn(&self) -> Result<Generation, StateError> {
+        let client = self.store.client().await?;
+        let sql = "select case when is_called then last_value else last_value - 1 end from generation_seq";
+        let row =
+            client.query_one(sql, &[]).await.map_err(StoreError::sql("look at generations"))?;
+        Ok(Generation(row.get(0)))
+    }
+
     /// Writes a task down. Its own generation is what makes its subject unique.
     pub(crate) async fn task_add_in_txn(
         txn: &Transaction<'_>,

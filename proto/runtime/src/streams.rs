@@ -4,8 +4,13 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
-use proto::ids::EmitterId;
-use proto::subject::{Lane, Queue, Stream, consumer, consumer_filters};
+use async_nats::jetstream::{
+    ErrorCode,
+    context::{GetStreamError, GetStreamErrorKind},
+};
+use futures_util::StreamExt;
+use proto::ids::{EmitterId, Generation};
+use proto::subject::{self, Lane, Queue, Stream, consumer, consumer_filters};
 
 use crate::bus::{Bus, BusError};
 use crate::settings::Settings;
@@ -94,6 +99,10 @@ pub struct StreamsFound {
     pub filling: Vec<Stream>,
 }
 
+fn is_no_stream(error: &GetStreamError) -> bool {
+    matches!(error.kind(), GetStreamErrorKind::JetStream(e) if e.error_code() == ErrorCode::STREAM_NOT_FOUND)
+}
+
 /// Name of the coordinator's consumer of reports.
 pub const REPORTS: &str = "coordinator";
 
@@ -158,6 +167,38 @@ impl Bus {
             .create_consumer_on_stream(consumer_config(name, filters), stream.name())
             .await;
         made.map(|_| ()).map_err(|e| failed(e.to_string()))
+    }
+
+    /// The highest generation that any stream names, and that stream. It looks at every subject, page by page: a
+    /// second or so where there are a million.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn highest_generation(&self) -> Result<Option<(Stream, Generation)>, BusError> {
+        let mut highest: Option<(Stream, Generation)> = None;
+        for stream in Stream::ALL {
+            let failed = |error: String| BusError::Manage {
+                what: format!("list subjects of stream {}", stream.name()),
+                error,
+            };
+            let handle = match self.jetstream.get_stream(stream.name()).await {
+                Ok(handle) => handle,
+                Err(error) if is_no_stream(&error) => continue,
+                Err(error) => return Err(failed(error.to_string())),
+            };
+            let listed = handle.info_with_subjects(stream.wildcard()).await;
+            let mut subjects = listed.map_err(|e| failed(e.to_string()))?;
+            while let Some(subject) = subjects.next().await {
+                let (subject, _) = subject.map_err(|e| failed(e.to_string()))?;
+                let generation = subject::generation_of(&subject);
+                if let Some(generation) = generation
+                    && highest.is_none_or(|(_, known)| known < generation)
+                {
+                    highest = Some((stream, generation));
+                }
+            }
+        }
+        Ok(highest)
     }
 
     /// Messages and bytes of each stream, for `status`.

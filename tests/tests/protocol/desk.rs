@@ -119,11 +119,27 @@ impl Desk {
 
     /// Puts so many bytes on the LINE stream.
     pub async fn fill(&self, bytes: usize) {
-        let payload = Bytes::from(vec![0; bytes]);
-        self.bus
-            .put(Stream::Line, "apportion.v1.line.0.x.y.20260501.1-1.0", payload)
-            .await
-            .unwrap();
+        self.put("1-1", vec![0; bytes]).await;
+    }
+
+    /// Puts a batch of that generation and attempt on the LINE stream.
+    pub async fn put_line(&self, attempt: &str) {
+        self.put(attempt, b"a batch".to_vec()).await;
+    }
+
+    async fn put(&self, attempt: &str, payload: Vec<u8>) {
+        let subject = format!("apportion.v1.line.0.x.y.20260501.{attempt}.0");
+        self.bus.put(Stream::Line, &subject, Bytes::from(payload)).await.unwrap();
+    }
+
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    pub async fn raise_incarnation(&self) -> i64 {
+        let url = self.settings.database_url.clone();
+        let raised = tokio::task::spawn_blocking(move || coordinator::incarnation::raise(&url));
+        raised.await.unwrap().unwrap()
     }
 
     /// Bytes that are no report.

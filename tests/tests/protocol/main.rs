@@ -6,6 +6,8 @@ mod desk;
 #[cfg(test)]
 mod emission;
 #[cfg(test)]
+mod incarnation;
+#[cfg(test)]
 mod late;
 
 use desk::{Desk, lines, rows};
