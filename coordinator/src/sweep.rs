@@ -11,14 +11,15 @@ use proto::ids::{Generation, SourceId, TenantId};
 use proto::report::FailureClass;
 use proto::subject::Step;
 use proto::task::{
-    Allocate, AllocateUnit, Emit, Gather, KnownDate, Resolve, ResolveUnit, Task, UNITS_MAX,
+    Allocate, AllocateUnit, Emit, Gather, KnownDate, Resolve, ResolveUnit, Restore, RestoreUnit,
+    Task, UNITS_MAX,
 };
 use runtime::store::StoreError;
 use serde_bytes::ByteBuf;
 
 use crate::domain::backoff::STEP_LIMIT;
 use crate::domain::pack::pack;
-use crate::domain::unit::{UnitEvent, UnitState};
+use crate::domain::unit::UnitEvent;
 use crate::leader::{Leader, today};
 use crate::store::{
     EmissionDue, GatherDue, Outgoing, StateError, StateStore, UnitRow, lead_check_in_txn,
@@ -47,6 +48,7 @@ impl Leader {
         let mut tasks = Vec::new();
         let mut budget = Budget::new(StateStore::tasks_count_in_txn(&txn).await?);
         self.take_overdue_back(&txn).await?;
+        self.plan_restores(&txn, &mut budget, &mut tasks).await?;
         self.plan_gathers(&txn, &mut tasks).await?;
         self.plan_units(&txn, &mut budget, &mut tasks).await?;
         let compare = self.emissions_compared.is_none_or(|at| at.elapsed() > COMPARE_EVERY);
@@ -145,13 +147,28 @@ impl Leader {
         Ok(())
     }
 
+    /// What is gone from the stream and lies in the archive needs nobody outside.
+    async fn plan_restores(
+        &self,
+        txn: &Transaction<'_>,
+        budget: &mut Budget,
+        tasks: &mut Vec<Outgoing>,
+    ) -> Result<(), StateError> {
+        let mut groups: BTreeMap<(TenantId, SourceId), Vec<UnitRow>> = BTreeMap::new();
+        for unit in StateStore::units_restorable_in_txn(txn, SWEEP_MAX, &budget.spent()).await? {
+            let key = (unit.key.tenant.clone(), unit.key.source.clone());
+            groups.entry(key).or_default().push(unit);
+        }
+        self.dispatch_all(txn, Work::Restore, groups, budget, tasks).await
+    }
+
     async fn plan_units(
         &self,
         txn: &Transaction<'_>,
         budget: &mut Budget,
         tasks: &mut Vec<Outgoing>,
     ) -> Result<(), StateError> {
-        let mut groups: BTreeMap<(TenantId, SourceId, bool), Vec<UnitRow>> = BTreeMap::new();
+        let mut groups: [BTreeMap<(TenantId, SourceId), Vec<UnitRow>>; 2] = Default::default();
         for unit in StateStore::units_due_in_txn(txn, SWEEP_MAX, &budget.spent()).await? {
             // A unit of a configuration that is not loaded waits for it.
             if self.config(&unit.key.tenant).is_none_or(|entry| entry.hash != unit.config) {
@@ -160,16 +177,31 @@ impl Leader {
             let resolve = unit.lines.items > 0
                 && unit.resolutions.is_none()
                 && self.resolves(&unit.key.tenant, &unit.key.source);
-            let key = (unit.key.tenant.clone(), unit.key.source.clone(), resolve);
-            groups.entry(key).or_default().push(unit);
+            let key = (unit.key.tenant.clone(), unit.key.source.clone());
+            let [allocates, resolves] = &mut groups;
+            let group = if resolve { resolves } else { allocates };
+            group.entry(key).or_default().push(unit);
         }
-        for ((tenant, source, resolve), units) in groups {
+        let [allocates, resolves] = groups;
+        self.dispatch_all(txn, Work::Resolve, resolves, budget, tasks).await?;
+        self.dispatch_all(txn, Work::Allocate, allocates, budget, tasks).await
+    }
+
+    async fn dispatch_all(
+        &self,
+        txn: &Transaction<'_>,
+        work: Work,
+        groups: BTreeMap<(TenantId, SourceId), Vec<UnitRow>>,
+        budget: &mut Budget,
+        tasks: &mut Vec<Outgoing>,
+    ) -> Result<(), StateError> {
+        for ((tenant, source), units) in groups {
             let size = |unit: &UnitRow| (unit.lines.items, unit.lines.batches.len() as u64);
             for group in pack(units, size) {
                 if !budget.take(&tenant) {
                     break;
                 }
-                tasks.extend(self.dispatch(txn, (&tenant, &source), resolve, group).await?);
+                tasks.extend(self.dispatch(txn, (&tenant, &source), work, group).await?);
             }
         }
         Ok(())
@@ -179,31 +211,44 @@ impl Leader {
         &self,
         txn: &Transaction<'_>,
         at: (&TenantId, &SourceId),
-        resolve: bool,
+        work: Work,
         units: Vec<UnitRow>,
     ) -> Result<Option<Outgoing>, StateError> {
         let generations = StateStore::generations_draw_in_txn(txn, units.len()).await?;
         let numbered = || units.iter().zip(generations.iter().copied());
         let config = units.first().map(|unit| unit.config).unwrap_or_default();
-        let (step, event, task) = if resolve {
-            let unit = |(unit, generation): (&UnitRow, Generation)| ResolveUnit {
-                date: unit.key.date,
-                generation,
-                lines: unit.lines.clone(),
-                inventory: None,
-            };
-            let task = Task::Resolve(Resolve { config, units: numbered().map(unit).collect() });
-            (Step::Resolve, UnitEvent::ResolveSent, task)
-        } else {
-            let unit = |(unit, generation): (&UnitRow, Generation)| AllocateUnit {
-                date: unit.key.date,
-                generation,
-                lines: unit.lines.clone(),
-                resolutions: unit.resolutions.clone(),
-                drivers: Vec::new(),
-            };
-            let task = Task::Allocate(Allocate { config, units: numbered().map(unit).collect() });
-            (Step::Allocate, UnitEvent::AllocateSent, task)
+        let (step, event, task) = match work {
+            Work::Resolve => {
+                let unit = |(unit, generation): (&UnitRow, Generation)| ResolveUnit {
+                    date: unit.key.date,
+                    generation,
+                    lines: unit.lines.clone(),
+                    inventory: None,
+                };
+                let task = Task::Resolve(Resolve { config, units: numbered().map(unit).collect() });
+                (Step::Resolve, UnitEvent::ResolveSent, task)
+            }
+            Work::Allocate => {
+                let unit = |(unit, generation): (&UnitRow, Generation)| AllocateUnit {
+                    date: unit.key.date,
+                    generation,
+                    lines: unit.lines.clone(),
+                    resolutions: unit.resolutions.clone(),
+                    drivers: Vec::new(),
+                };
+                let task =
+                    Task::Allocate(Allocate { config, units: numbered().map(unit).collect() });
+                (Step::Allocate, UnitEvent::AllocateSent, task)
+            }
+            Work::Restore => {
+                let unit = |(unit, generation): (&UnitRow, Generation)| RestoreUnit {
+                    date: unit.key.date,
+                    generation,
+                    lines: unit.lines.hash,
+                };
+                let task = Task::Restore(Restore { units: numbered().map(unit).collect() });
+                (Step::Restore, UnitEvent::RestoreSent, task)
+            }
         };
         let date = units.first().map(|unit| unit.key.date);
         let first = one(generations.clone())?;
@@ -219,7 +264,6 @@ impl Leader {
             out => out?,
         };
         for (unit, generation) in numbered() {
-            debug_assert_eq!(unit.state, UnitState::Gathered, "only due units are listed");
             StateStore::unit_dispatch_in_txn(txn, unit, event, generation, &out.subject).await?;
         }
         Ok(Some(out))
@@ -278,6 +322,14 @@ fn one(generations: Vec<Generation>) -> Result<Generation, StateError> {
         why: "no number came".into(),
     };
     generations.into_iter().next().ok_or_else(why)
+}
+
+/// What is asked for of whole units.
+#[derive(Debug, Clone, Copy)]
+enum Work {
+    Resolve,
+    Allocate,
+    Restore,
 }
 
 /// How many more tasks each tenant may have out.

@@ -25,10 +25,7 @@ impl Worker for EmitterWorker {
         match task {
             Task::Commit(task) => ledger::commit(&self.store, &self.keeper, &context, &task).await,
             Task::Emit(task) => emission::emit(&self.store, &context, &task).await,
-            Task::Restore(task) => {
-                ledger::restore(&self.store, &context, &task).await?;
-                Ok(Vec::new())
-            }
+            Task::Restore(task) => ledger::restore(&self.store, &context, &task).await,
             Task::Gather(_) | Task::Resolve(_) | Task::Driver(_) | Task::Allocate(_) => {
                 Err(WorkError::data("an emitter was given a task that is none of its own"))
             }

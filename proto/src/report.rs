@@ -24,6 +24,8 @@ pub enum Report {
     Resolved(Vec<Published>),
     /// Units whose rows are published.
     Allocated(Vec<Published>),
+    /// Units whose archived batches are published again.
+    Restored(Vec<Restored>),
     /// Units that the ledger made visible, or found superseded.
     Committed(Vec<Committed>),
     /// Units that an emitter carried outside.
@@ -128,6 +130,20 @@ pub struct Published {
     /// What a person should know.
     #[serde(default)]
     pub warnings: Vec<Warning>,
+}
+
+/// A unit whose archived batches are published again, at a new address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// Date.
+    pub date: UnitDate,
+    /// The unit's fencing token, as in the task.
+    pub generation: Generation,
+    /// Its lines.
+    pub lines: Manifest,
+    /// The resolutions that its visible rows were made from, if any.
+    #[serde(default)]
+    pub resolutions: Option<Manifest>,
 }
 
 /// A unit that the ledger is done with.

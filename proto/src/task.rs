@@ -174,8 +174,20 @@ pub struct CommitUnit {
 /// See [`Task::Restore`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restore {
-    /// The dates whose archived batches are published again.
-    pub dates: Vec<UnitDate>,
+    /// The units whose archived batches are published again, under this task's attempt.
+    #[serde(default)]
+    pub units: Vec<RestoreUnit>,
+}
+
+/// A unit whose batches are gone from the stream, while the archive of its visible generation holds the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreUnit {
+    /// Date.
+    pub date: UnitDate,
+    /// Fencing token of this unit's work.
+    pub generation: Generation,
+    /// Hash of its lines in force: what is restored must have it.
+    pub lines: Hash128,
 }
 
 /// See [`Task::Emit`].

@@ -8,7 +8,7 @@ use deadpool_postgres::Transaction;
 use proto::envelope::{self, Header};
 use proto::hash::Hash128;
 use proto::ids::{Generation, SourceId, TenantId, UnitKey};
-use proto::report::{Committed, Failed, FailureClass, Published, Report};
+use proto::report::{Committed, Failed, FailureClass, Published, Report, Restored};
 use proto::subject::{self, Step, Stream, UnitAddress};
 use proto::task::{Commit, CommitUnit, Task};
 use proto::time::UnitDate;
@@ -203,6 +203,11 @@ impl Leader {
                     self.resolved(txn, at, unit).await?;
                 }
             }
+            Report::Restored(units) => {
+                for unit in &units {
+                    self.restored(txn, at, unit).await?;
+                }
+            }
             Report::Allocated(units) => self.allocated(txn, at, units, after).await?,
             Report::Committed(units) => {
                 for unit in units {
@@ -244,6 +249,22 @@ impl Leader {
         if let Some(unit) = Self::unit_in(txn, at, wanted, UnitState::Resolving).await? {
             StateStore::unit_resolved_in_txn(txn, &unit.key, &done.manifest).await?;
             StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::Resolved).await?;
+        }
+        Ok(())
+    }
+
+    /// What the archive gave back is read at its new address; the unit is due again.
+    async fn restored(
+        &self,
+        txn: &Transaction<'_>,
+        at: Source<'_>,
+        done: &Restored,
+    ) -> Result<(), StateError> {
+        let wanted = (done.date, done.generation);
+        if let Some(unit) = Self::unit_in(txn, at, wanted, UnitState::Restoring).await?
+            && StateStore::unit_restored_in_txn(txn, &unit.key, done).await?
+        {
+            StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::Restored).await?;
         }
         Ok(())
     }
@@ -365,7 +386,15 @@ impl Leader {
                 };
                 self.units_failed(txn, at, UnitState::Committing, class, failed).await
             }
-            Ok(Step::Driver | Step::Restore) | Err(_) => {
+            Ok(Step::Restore) => {
+                // What the archive lacks it will lack the next time, too: the source is asked then.
+                let class = match failed.class {
+                    FailureClass::InputMissing => FailureClass::Data,
+                    class @ (FailureClass::Transient | FailureClass::Data) => class,
+                };
+                self.units_failed(txn, at, UnitState::Restoring, class, failed).await
+            }
+            Ok(Step::Driver) | Err(_) => {
                 let why = format!("step {:?} fails here: {}", failed.step, failed.reason);
                 Err(StateError::Stored { what: "report", of: header.tenant.to_string(), why })
             }

@@ -27,7 +27,13 @@
 //! committing  overdue           -> gathered
 //! visible     inputs_changed    -> gathered
 //! waiting     inputs_changed    -> gathered
+//! waiting     restore_sent      -> restoring
 //! waiting     republished       -> gathered
+//! restoring   inputs_changed    -> gathered
+//! restoring   failed            -> waiting
+//! restoring   restored          -> gathered
+//! restoring   republished       -> gathered
+//! restoring   overdue           -> waiting
 //! quarantined inputs_changed    -> gathered
 //! quarantined requeued          -> gathered
 //! ```
@@ -50,21 +56,24 @@ pub enum UnitState {
     Committing,
     /// The visible generation was made from the inputs in force.
     Visible,
-    /// A batch is gone: the source is to publish the date again.
+    /// A batch is gone: the ledger is to publish it again from the archive, or else the source.
     Waiting,
+    /// A restore task is out.
+    Restoring,
     /// Three equal data errors: a person or a change of input must help.
     Quarantined,
 }
 
 impl UnitState {
     /// All states.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Gathered,
         Self::Resolving,
         Self::Allocating,
         Self::Committing,
         Self::Visible,
         Self::Waiting,
+        Self::Restoring,
         Self::Quarantined,
     ];
     /// As stored.
@@ -77,6 +86,7 @@ impl UnitState {
             Self::Committing => "committing",
             Self::Visible => "visible",
             Self::Waiting => "waiting",
+            Self::Restoring => "restoring",
             Self::Quarantined => "quarantined",
         }
     }
@@ -119,7 +129,11 @@ pub enum UnitEvent {
     Quarantine,
     /// A batch that the step needs is gone.
     InputMissing,
-    /// The missing batches were published again.
+    /// A restore task was written.
+    RestoreSent,
+    /// The missing batches were published again, from the archive.
+    Restored,
+    /// The missing batches were published again, by the source.
     Republished,
     /// The step's hard time limit has passed.
     Overdue,
@@ -129,7 +143,7 @@ pub enum UnitEvent {
 
 impl UnitEvent {
     /// All events.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::InputsChanged,
         Self::ResolveSent,
         Self::AllocateSent,
@@ -139,6 +153,8 @@ impl UnitEvent {
         Self::Failed,
         Self::Quarantine,
         Self::InputMissing,
+        Self::RestoreSent,
+        Self::Restored,
         Self::Republished,
         Self::Overdue,
         Self::Requeued,
@@ -164,7 +180,11 @@ pub fn step(state: UnitState, event: UnitEvent) -> Option<UnitState> {
             Some(S::Quarantined)
         }
         (S::Resolving | S::Allocating | S::Committing, E::InputMissing) => Some(S::Waiting),
-        (S::Waiting, E::Republished) | (S::Quarantined, E::Requeued) => Some(S::Gathered),
+        (S::Waiting, E::RestoreSent) => Some(S::Restoring),
+        (S::Restoring, E::Failed | E::Overdue) => Some(S::Waiting),
+        (S::Restoring, E::Restored)
+        | (S::Waiting | S::Restoring, E::Republished)
+        | (S::Quarantined, E::Requeued) => Some(S::Gathered),
         (
             S::Gathered
             | S::Resolving
@@ -172,6 +192,7 @@ pub fn step(state: UnitState, event: UnitEvent) -> Option<UnitState> {
             | S::Committing
             | S::Visible
             | S::Waiting
+            | S::Restoring
             | S::Quarantined,
             E::ResolveSent
             | E::AllocateSent
@@ -181,6 +202,8 @@ pub fn step(state: UnitState, event: UnitEvent) -> Option<UnitState> {
             | E::Failed
             | E::Quarantine
             | E::InputMissing
+            | E::RestoreSent
+            | E::Restored
             | E::Republished
             | E::Overdue
             | E::Requeued,

@@ -11,6 +11,7 @@ use proto::manifest::Manifest;
 use proto::report::{GatherDone, GatheredDate, QuarantinedRecord};
 use proto::time::UnitDate;
 
+use super::unit::RESTORABLE;
 use super::{StateError, StateStore, execute, pack, parsed, plain, query, unpack, warnings_json};
 
 /// A source whose gather is due.
@@ -52,21 +53,23 @@ impl StateStore {
         run: &str,
         every: Option<Duration>,
     ) -> Result<Vec<GatherDue>, StateError> {
-        let sql = "select tenant, source, cursor from source_state s
+        let sql = format!(
+            "select tenant, source, cursor from source_state s
                    where in_force and gather_generation is null and next_attempt_at <= now()
                      and (settled_run is distinct from $1
                        or done_at < now() - make_interval(secs => $2)
                        or (failed_run is distinct from $1 and exists (select 1 from pipeline_state p
                              where p.tenant = s.tenant and p.source = s.source and p.state = 'waiting'
-                               and p.next_attempt_at <= now())))
-                   order by tenant, source for update";
+                               and p.next_attempt_at <= now() and not {RESTORABLE})))
+                   order by tenant, source for update"
+        );
         // A single run gathers once: a century stands for never.
         let every = every.unwrap_or(Duration::from_secs(3_155_760_000)).as_secs_f64();
         let due = |row: &Row| {
             let (tenant, source) = (parsed("tenant", row.get(0))?, parsed("source", row.get(1))?);
             Ok(GatherDue { tenant, source, cursor: row.get(2) })
         };
-        query(txn, "list due gathers", sql, &[&run, &every]).await?.iter().map(due).collect()
+        query(txn, "list due gathers", &sql, &[&run, &every]).await?.iter().map(due).collect()
     }
 
     /// Notes that a gather is out, which reads with the settings of that hash.

@@ -3,6 +3,7 @@
 use deadpool_postgres::Transaction;
 use runtime::store::StoreError;
 
+use super::unit::RESTORABLE;
 use super::{StateError, StateStore, execute};
 use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
 
@@ -51,9 +52,10 @@ impl StateStore {
     /// When Postgres cannot be asked.
     pub async fn run_unsettled(&self, run: &str) -> Result<Unsettled, StateError> {
         let client = self.store.client().await?;
-        let sql = "
-            with units as (
-              select p.state = 'quarantined' or p.attempts >= $2 or (p.state = 'waiting' and s.failed_run = $1) as given_up
+        let sql = format!(
+            "with units as (
+              select p.state = 'quarantined' or p.attempts >= $2
+                or (p.state = 'waiting' and s.failed_run = $1 and not {RESTORABLE}) as given_up
               from pipeline_state p join source_state s using (tenant, source)
               where s.in_force and p.state <> 'visible'),
             emissions as (
@@ -68,8 +70,9 @@ impl StateStore {
               (select count(*) from units where not given_up),
               (select count(*) from emissions where not given_up),
               (select count(*) from source_state where in_force and failed_run = $1)
-                + (select count(*) from units where given_up) + (select count(*) from emissions where given_up)";
-        let row = client.query_one(sql, &[&run, &ATTEMPTS_OF_A_RUN]).await;
+                + (select count(*) from units where given_up) + (select count(*) from emissions where given_up)"
+        );
+        let row = client.query_one(&sql, &[&run, &ATTEMPTS_OF_A_RUN]).await;
         let row = row.map_err(StoreError::sql("ask what the run waits for"))?;
         Ok(Unsettled {
             sources: row.get(0),

@@ -7,7 +7,7 @@ use deadpool_postgres::tokio_postgres::Row;
 use proto::hash::Hash128;
 use proto::ids::{Generation, SourceId, TenantId, UnitKey};
 use proto::manifest::Manifest;
-use proto::report::Published;
+use proto::report::{Published, Restored};
 use proto::time::UnitDate;
 use runtime::store::StoreError;
 
@@ -51,6 +51,10 @@ pub struct UnitRow {
     /// The task that the unit waits for.
     pub task: Option<String>,
 }
+
+/// Of `pipeline_state p`: the archive of what is visible holds the lines in force, and has not been found damaged.
+pub(super) const RESTORABLE: &str =
+    "(p.visible_generation > 0 and p.visible_lines_hash = p.lines_hash and p.equal_errors = 0)";
 
 const COLUMNS: &str = "tenant, source, date::text, state, wanted_generation, lines_manifest,
     case when resolution_lines_hash = lines_hash then resolution_manifest end, rows_manifest, config_hash, rules_hash,
@@ -118,6 +122,23 @@ impl StateStore {
              order by tenant, source, date limit $1 for update"
         );
         query(txn, "list due units", &sql, &[&limit, &busy]).await?.iter().map(unit_of).collect()
+    }
+
+    /// Up to `limit` units of sources in force whose batches are gone and lie in the archive, locked, in order; none of
+    /// the tenants `busy`.
+    pub(crate) async fn units_restorable_in_txn(
+        txn: &Transaction<'_>,
+        limit: i64,
+        busy: &[String],
+    ) -> Result<Vec<UnitRow>, StateError> {
+        let sql = format!(
+            "select {COLUMNS} from pipeline_state p where state = 'waiting' and next_attempt_at <= now() and {RESTORABLE}
+               and tenant <> all($2)
+               and exists (select 1 from source_state s where s.tenant = p.tenant and s.source = p.source and s.in_force)
+             order by tenant, source, date limit $1 for update"
+        );
+        let rows = query(txn, "list units to restore", &sql, &[&limit, &busy]).await?;
+        rows.iter().map(unit_of).collect()
     }
 
     /// Puts an event to a unit. False when that is no edge from its state: the event is late and changes nothing.
@@ -206,6 +227,39 @@ impl StateStore {
         Ok(())
     }
 
+    /// Stores where the lines in force lie now, and the resolutions in force if it was those that were restored. False
+    /// when other lines, or the same at a newer address, are in force.
+    pub(crate) async fn unit_restored_in_txn(
+        txn: &Transaction<'_>,
+        key: &UnitKey,
+        restored: &Restored,
+    ) -> Result<bool, StateError> {
+        let (tenant, source, date) =
+            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
+        let lines = &restored.lines;
+        let sql = "update pipeline_state set lines_generation = $4, lines_manifest = $6
+                   where tenant = $1 and source = $2 and date = $3::text::date and lines_hash = $5 and lines_generation < $4";
+        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 6] =
+            [&tenant, &source, &date, &lines.generation.0, &lines.hash.0.as_slice(), &pack(lines)?];
+        if execute(txn, "store restored lines", sql, &parameters).await? == 0 {
+            return Ok(false);
+        }
+        let Some(resolutions) = &restored.resolutions else { return Ok(true) };
+        let sql = "update pipeline_state set resolution_generation = $4, resolution_manifest = $6,
+                     resolution_lines_hash = lines_hash
+                   where tenant = $1 and source = $2 and date = $3::text::date and resolution_hash = $5";
+        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 6] = [
+            &tenant,
+            &source,
+            &date,
+            &resolutions.generation.0,
+            &resolutions.hash.0.as_slice(),
+            &pack(resolutions)?,
+        ];
+        execute(txn, "store restored resolutions", sql, &parameters).await?;
+        Ok(true)
+    }
+
     /// Ends a unit's work well: the wanted generation is visible.
     pub(crate) async fn unit_settled_in_txn(
         txn: &Transaction<'_>,
@@ -240,15 +294,17 @@ impl StateStore {
         Ok(())
     }
 
-    /// Dates of a source that wait for their batches, with their number of lines.
+    /// Dates of a source that wait for their batches from the source itself, with their number of lines.
     pub(crate) async fn units_waiting_in_txn(
         txn: &Transaction<'_>,
         (tenant, source): (&TenantId, &SourceId),
     ) -> Result<Vec<(UnitDate, i64)>, StateError> {
-        let sql = "select date::text, lines_items from pipeline_state
-                   where tenant = $1 and source = $2 and state = 'waiting' order by date";
+        let sql = format!(
+            "select date::text, lines_items from pipeline_state p
+             where tenant = $1 and source = $2 and state = 'waiting' and not {RESTORABLE} order by date"
+        );
         let rows =
-            query(txn, "list waiting dates", sql, &[&tenant.as_str(), &source.as_str()]).await?;
+            query(txn, "list waiting dates", &sql, &[&tenant.as_str(), &source.as_str()]).await?;
         rows.iter().map(|row| Ok((parsed("date", row.get(0))?, row.get(1)))).collect()
     }
 
@@ -334,7 +390,7 @@ impl StateStore {
         limit: Duration,
     ) -> Result<Vec<UnitKey>, StateError> {
         let sql = "select tenant, source, date::text from pipeline_state
-                   where state in ('resolving', 'allocating', 'committing')
+                   where state in ('resolving', 'allocating', 'committing', 'restoring')
                      and dispatched_at < now() - make_interval(secs => $1)";
         let rows = query(txn, "list overdue units", sql, &[&limit.as_secs_f64()]).await?;
         let key = |row: &Row| {

@@ -1,96 +1,151 @@
-//! Publishes archived messages again, at the addresses that their manifests name.
+//! Publishes archived messages again: the same items at a new address, so that what is damaged or half gone at the old
+//! one, which is written once, does not stand in the way.
 
-use bytes::Bytes;
 use deadpool_postgres::tokio_postgres::types::Type;
 use proto::envelope::{self, MESSAGE_BYTES_MAX, MessageKind};
-use proto::subject::{Stream, UnitAddress};
-use proto::task::Restore;
+use proto::line::LineBatch;
+use proto::report::{Report, Restored};
+use proto::resolution::ResolutionBatch;
+use proto::subject::Stream;
+use proto::task::{Restore, RestoreUnit};
 use proto::time::UnitDate;
-use runtime::data::DataError;
+use runtime::data::{BatchWriter, DataError};
 use runtime::store::Store;
-use runtime::worker::TaskContext;
+use runtime::worker::{TaskContext, WorkError};
 
 use crate::error::EmitterError;
 use crate::sql;
 use crate::wire::PgDate;
+use crate::worker::reports;
 
 /// Messages that are read at a time.
 const PIECE: i32 = 8;
 
-/// Publishes lines and resolutions of the visible generations of some dates. Messages that are there already stay.
+/// Publishes lines and resolutions of the visible generations of some units.
 ///
 /// # Errors
-/// When the archive is damaged, or Postgres or NATS fails.
+/// When no unit got anywhere and trying again may help; other failures, such as a damaged archive, are reported per
+/// unit.
 pub async fn restore(
     store: &Store,
     context: &TaskContext,
     task: &Restore,
-) -> Result<(), EmitterError> {
-    for date in &task.dates {
-        let messages = restore_date(store, context, *date).await?;
-        let (tenant, source) = (context.tenant(), context.source());
-        tracing::info!(%tenant, %source, %date, messages, "restored");
+) -> Result<Vec<Report>, WorkError> {
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
+    for unit in &task.units {
+        match restore_unit(store, context, unit).await {
+            Ok(restored) => {
+                let (tenant, source, date) = (context.tenant(), context.source(), unit.date);
+                tracing::info!(%tenant, %source, %date, lines = restored.lines.items, "restored from the archive");
+                done.push(restored);
+            }
+            Err(error) => failed.push(((unit.date, unit.generation), error)),
+        }
     }
-    Ok(())
+    reports("restore", (!done.is_empty()).then_some(Report::Restored(done)), failed)
 }
 
-async fn restore_date(
+async fn restore_unit(
     store: &Store,
     context: &TaskContext,
-    date: UnitDate,
-) -> Result<usize, EmitterError> {
-    let failed = EmitterError::sql;
+    unit: &RestoreUnit,
+) -> Result<Restored, EmitterError> {
+    let failed = || EmitterError::sql("read the archive");
     let mut client = store.client().await?;
-    let transaction = client.transaction().await.map_err(failed("read the archive"))?;
-    let statement =
-        transaction.prepare_typed(sql::ARCHIVED, &[Type::TEXT, Type::TEXT, Type::DATE]).await;
-    let statement = statement.map_err(failed("read the archive"))?;
+    let transaction = client.transaction().await.map_err(failed())?;
+    let types = [Type::TEXT, Type::TEXT, Type::DATE];
+    let statement = transaction.prepare_typed(sql::ARCHIVED, &types).await.map_err(failed())?;
     let (tenant, source) = (context.tenant().as_str(), context.source().as_str());
-    let portal = transaction.bind(&statement, &[&tenant, &source, &PgDate(date)]).await;
-    let portal = portal.map_err(failed("read the archive"))?;
-    let mut messages = 0;
+    let key = [&tenant as _, &source as _, &PgDate(unit.date) as _];
+    let portal = transaction.bind(&statement, &key).await.map_err(failed())?;
+    let mut copies = Copies::new(context, unit);
     loop {
-        let rows =
-            transaction.query_portal(&portal, PIECE).await.map_err(failed("read the archive"))?;
+        let rows = transaction.query_portal(&portal, PIECE).await.map_err(failed())?;
         if rows.is_empty() {
-            return Ok(messages);
+            return copies.finish().await;
         }
         for row in &rows {
-            publish(context, date, row.get(0)).await?;
+            copies.publish(row.get(0)).await?;
             context.progress.tick();
         }
-        messages += rows.len();
     }
 }
 
-async fn publish(
-    context: &TaskContext,
-    date: UnitDate,
-    compressed: &[u8],
-) -> Result<(), EmitterError> {
-    let damaged =
-        |what: &str| EmitterError::Integrity(format!("an archived message of {date} {what}"));
-    let message = zstd::bulk::decompress(compressed, MESSAGE_BYTES_MAX)
-        .map_err(|e| damaged(&e.to_string()))?;
-    let (header, _) = envelope::decode_header(&message).map_err(DataError::from)?;
-    let stream = match header.kind {
-        MessageKind::Line => Stream::Line,
-        MessageKind::Resolution => Stream::Resolution,
-        MessageKind::Row
-        | MessageKind::Driver
-        | MessageKind::Inventory
-        | MessageKind::Task
-        | MessageKind::Report
-        | MessageKind::Config => return Err(damaged("is neither lines nor resolutions")),
-    };
-    let here =
-        header.tenant == *context.tenant() && header.source.as_ref() == Some(context.source());
-    if !here || header.date != Some(date) {
-        return Err(damaged("belongs to another unit"));
+/// The new batches of one unit.
+struct Copies<'a> {
+    context: &'a TaskContext,
+    unit: &'a RestoreUnit,
+    lines: BatchWriter,
+    resolutions: BatchWriter,
+}
+
+impl<'a> Copies<'a> {
+    fn new(context: &'a TaskContext, unit: &'a RestoreUnit) -> Self {
+        let writer = |stream| {
+            let (tenant, source) = (context.tenant(), context.source());
+            let (bus, attempt) = (&context.bus, context.attempt);
+            BatchWriter::new(bus, stream, tenant, source, unit.date, unit.generation, attempt)
+        };
+        let (lines, resolutions) = (writer(Stream::Line), writer(Stream::Resolution));
+        Self { context, unit, lines, resolutions }
     }
-    let (tenant, source) = (context.tenant(), context.source());
-    let address = UnitAddress::new(stream, tenant, source, date, header.generation, header.attempt);
-    let put = context.bus.put(stream, &address.batch(header.batch), Bytes::from(message)).await;
-    put.map_err(DataError::from)?;
-    Ok(())
+
+    async fn publish(&mut self, compressed: &[u8]) -> Result<(), EmitterError> {
+        let date = self.unit.date;
+        let message = zstd::bulk::decompress(compressed, MESSAGE_BYTES_MAX)
+            .map_err(|e| damaged(date, &e.to_string()))?;
+        let (header, _) = envelope::decode_header(&message).map_err(DataError::from)?;
+        let source = Some(self.context.source());
+        let here = header.tenant == *self.context.tenant() && header.source.as_ref() == source;
+        if !here || header.date != Some(date) {
+            return Err(damaged(date, "belongs to another unit"));
+        }
+        match header.kind {
+            MessageKind::Line => {
+                let body = envelope::decode::<LineBatch>(&message).map_err(DataError::from)?.1;
+                let lines = body.clone().open().map_err(DataError::from)?;
+                for at in 0..lines.len() {
+                    let line = lines.item(at).map_err(DataError::from)?;
+                    self.lines.manifest.add_item(line.hash());
+                    self.lines.manifest.totals.add_line(&line);
+                }
+                self.lines.write(&body, lines.len()).await?;
+            }
+            MessageKind::Resolution => {
+                let body = envelope::decode::<ResolutionBatch>(&message);
+                let body = body.map_err(DataError::from)?.1;
+                let resolutions = body.clone().open().map_err(DataError::from)?;
+                let manifest = &mut self.resolutions.manifest;
+                resolutions.iter().for_each(|resolution| manifest.add_item(resolution.hash()));
+                self.resolutions.write(&body, resolutions.len()).await?;
+            }
+            MessageKind::Row
+            | MessageKind::Driver
+            | MessageKind::Inventory
+            | MessageKind::Task
+            | MessageKind::Report
+            | MessageKind::Config => {
+                return Err(damaged(date, "is neither lines nor resolutions"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(self) -> Result<Restored, EmitterError> {
+        let (lines, resolutions) = (self.lines.finish().await?, self.resolutions.finish().await?);
+        let RestoreUnit { date, generation, lines: wanted } = *self.unit;
+        if lines.hash != wanted {
+            let text = format!(
+                "the archive of {date} holds {} lines with hash {}, not those in force, {wanted}",
+                lines.items, lines.hash
+            );
+            return Err(EmitterError::Integrity(text));
+        }
+        let resolutions = (!resolutions.batches.is_empty()).then_some(resolutions);
+        Ok(Restored { date, generation, lines, resolutions })
+    }
+}
+
+fn damaged(date: UnitDate, what: &str) -> EmitterError {
+    EmitterError::Integrity(format!("an archived message of {date} {what}"))
 }

@@ -3,7 +3,7 @@
 use proto::ids::{EmitterId, Generation};
 use proto::report::{
     Committed, Emitted, Failed, FailureClass, GatherDone, GatheredDate, GatheredHash, Published,
-    QuarantinedRecord, Report, Warning,
+    QuarantinedRecord, Report, Restored, Warning,
 };
 use proto::time::UtcSeconds;
 
@@ -18,6 +18,7 @@ fn word(report: &Report) -> &'static str {
         Report::GatherDone(_) => "gather_done",
         Report::Resolved(_) => "resolved",
         Report::Allocated(_) => "allocated",
+        Report::Restored(_) => "restored",
         Report::Committed(_) => "committed",
         Report::Emitted(_) => "emitted",
         Report::Failed(failed) => match failed.class {
@@ -35,6 +36,7 @@ pub fn cases() -> Vec<Case> {
         gather_done(),
         Report::Resolved(vec![published()]),
         Report::Allocated(vec![published(), Published { warnings: vec![], ..published() }]),
+        restored(),
         committed(),
         emitted(),
         failed(FailureClass::Transient),
@@ -93,6 +95,12 @@ fn published() -> Published {
 fn committed() -> Report {
     let unit = |visible| Committed { date: day("2024-09-30"), generation: Generation(43), visible };
     Report::Committed(vec![unit(true), unit(false)])
+}
+
+fn restored() -> Report {
+    let (date, generation) = (day("2024-09-30"), Generation(43));
+    let unit = |resolutions| Restored { date, generation, lines: manifest(), resolutions };
+    Report::Restored(vec![unit(None), unit(Some(manifest()))])
 }
 
 fn emitted() -> Report {

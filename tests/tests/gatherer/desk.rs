@@ -168,7 +168,10 @@ pub async fn answer(bus: &Bus, generation: i64) -> Answer {
                     answer.resolved = units.into_iter().map(|u| (u.date, u.manifest)).collect();
                 }
                 Report::Failed(failed) => answer.failed = Some(failed),
-                other @ (Report::Allocated(_) | Report::Committed(_) | Report::Emitted(_)) => {
+                other @ (Report::Allocated(_)
+                | Report::Restored(_)
+                | Report::Committed(_)
+                | Report::Emitted(_)) => {
                     panic!("{other:?}")
                 }
             }

@@ -14,7 +14,7 @@ use proto::ids::{Attempt, EmitterId, Generation, SourceId, TenantId};
 use proto::manifest::Manifest;
 use proto::report::{Emitted, Report};
 use proto::subject::{self, Lane, Step};
-use proto::task::{Commit, CommitUnit, Content, Emit, EmitUnit, Restore, Task};
+use proto::task::{Commit, CommitUnit, Content, Emit, EmitUnit, Restore, RestoreUnit, Task};
 use proto::time::UnitDate;
 use runtime::bus::Bus;
 use runtime::data::Configs;
@@ -192,8 +192,11 @@ impl Desk {
         assert!(done.iter().all(|c| c.visible), "{done:?}");
     }
 
-    pub async fn restore(&self, dates: Vec<UnitDate>) {
-        self.send(&Step::Restore, Generation(1), &Task::Restore(Restore { dates })).await;
+    /// Asks for the archived batches of a unit and gives what the ledger reports.
+    pub async fn restore(&self, unit: RestoreUnit) -> Report {
+        let task = Task::Restore(Restore { units: vec![unit] });
+        self.send(&Step::Restore, unit.generation, &task).await;
+        self.report().await
     }
 
     /// Publishes a configuration whose CSV files go to [`Desk::out`].

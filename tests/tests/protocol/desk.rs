@@ -173,6 +173,17 @@ impl Desk {
         (Generation(rows[0].get(0)), rows[0].get(1))
     }
 
+    /// Number of the tasks of a step that are out.
+    pub async fn tasks(&self, step: &str) -> i64 {
+        let sql = "select count(*) from tasks where step = $1";
+        self.store.client().await.unwrap().query_one(sql, &[&step]).await.unwrap().get(0)
+    }
+
+    /// As after a change of rules.
+    pub async fn calculate_again(&self) {
+        assert_eq!(self.execute("update pipeline_state set state = 'gathered'").await, 1);
+    }
+
     pub async fn task_body(&self, step: &str) -> (Generation, Task) {
         let sql = "select message from tasks where step = $1";
         let rows = self.store.client().await.unwrap().query(sql, &[&step]).await.unwrap();
@@ -231,7 +242,8 @@ impl Desk {
 
     /// The ledger's last statement.
     pub async fn flip(&self, date: &str, generation: Generation) -> u64 {
-        let sql = "update pipeline_state set visible_generation = $2, visible_rows = 1
+        let sql = "update pipeline_state set visible_generation = $2, visible_rows = 1,
+                     visible_lines_hash = lines_hash
                    where date = $1::text::date and wanted_generation = $2 and visible_generation < $2";
         self.store.client().await.unwrap().execute(sql, &[&date, &generation.0]).await.unwrap()
     }

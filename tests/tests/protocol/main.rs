@@ -9,6 +9,8 @@ mod emission;
 mod incarnation;
 #[cfg(test)]
 mod late;
+#[cfg(test)]
+mod restore;
 
 use desk::{Desk, lines, rows};
 use proto::ids::{Attempt, Generation};

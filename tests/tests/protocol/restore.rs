@@ -1,0 +1,92 @@
+//! Batches that have left the stream come back from the archive, and from the source where the archive does not help.
+
+use proto::ids::{Attempt, Generation};
+use proto::report::{Failed, FailureClass, Report, Restored};
+use proto::task::Task;
+
+use super::desk::{Desk, lines, rows};
+use super::{DAY, allocating, committed, gather, published};
+
+fn failed(step: &str, generation: Generation, class: FailureClass) -> Report {
+    let units = vec![(DAY.parse().unwrap(), generation)];
+    Report::Failed(Failed { step: step.into(), units, class, reason: "batch 0 is gone".into() })
+}
+
+/// A visible date that is calculated again under other rules, whose lines are gone from the stream by then.
+async fn gone(desk: &mut Desk) {
+    let first = allocating(desk).await;
+    desk.report(first, Attempt(1), &published(first, rows(first, Attempt(1), "10"))).await;
+    desk.apply().await;
+    assert_eq!(desk.flip(DAY, first).await, 1);
+    desk.report(first, Attempt(1), &committed(first, true)).await;
+    desk.apply().await;
+    desk.calculate_again().await;
+    desk.sweep().await;
+    let (generation, _) = desk.task("allocate").await;
+    desk.report(
+        generation,
+        Attempt(2),
+        &failed("allocate", generation, FailureClass::InputMissing),
+    )
+    .await;
+    desk.apply().await;
+    assert_eq!(desk.unit(DAY).await.0, "waiting");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visible_date_is_restored_without_asking_the_source() {
+    let mut desk = Desk::start().await;
+    gone(&mut desk).await;
+    desk.sweep().await;
+    let (generation, Task::Restore(task)) = desk.task_body("restore").await else {
+        panic!("a restore task")
+    };
+    let (_, _, hash) = desk.lines_in_force(DAY).await;
+    assert_eq!((task.units[0].lines, task.units[0].generation), (hash, generation));
+    assert_eq!(desk.tasks("gather").await, 0);
+    let manifest = lines(generation, Attempt(5), "10");
+    let restored = |lines| {
+        let date = DAY.parse().unwrap();
+        Report::Restored(vec![Restored { date, generation, lines, resolutions: None }])
+    };
+    desk.report(generation, Attempt(5), &restored(manifest)).await;
+    desk.apply().await;
+    assert_eq!(desk.lines_in_force(DAY).await, (generation, Attempt(5), hash));
+    desk.sweep().await;
+    let (again, Task::Allocate(task)) = desk.task_body("allocate").await else {
+        panic!("an allocate task")
+    };
+    assert_eq!(task.units[0].lines.attempt, Attempt(5));
+    // A second attempt at the restore reports late.
+    desk.report(generation, Attempt(6), &restored(lines(generation, Attempt(6), "10"))).await;
+    desk.apply().await;
+    assert_eq!(desk.unit(DAY).await, ("allocating".into(), again));
+    assert_eq!(desk.lines_in_force(DAY).await.1, Attempt(5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_source_is_asked_where_the_archive_is_damaged() {
+    let mut desk = Desk::start().await;
+    gone(&mut desk).await;
+    desk.sweep().await;
+    let (generation, _) = desk.task("restore").await;
+    // What may heal is tried again; what is damaged is not.
+    desk.report(generation, Attempt(5), &failed("restore", generation, FailureClass::Transient))
+        .await;
+    desk.apply().await;
+    assert_eq!(desk.unit(DAY).await.0, "waiting");
+    desk.retry_now().await;
+    desk.sweep().await;
+    let (generation, _) = desk.task("restore").await;
+    desk.report(generation, Attempt(6), &failed("restore", generation, FailureClass::Data)).await;
+    desk.apply().await;
+    desk.retry_now().await;
+    desk.sweep().await;
+    assert_eq!(desk.tasks("restore").await, 0);
+    let (again, Task::Gather(task)) = desk.task_body("gather").await else {
+        panic!("a gather task")
+    };
+    assert_eq!(task.republish, [DAY.parse().unwrap()]);
+    gather(&mut desk, again, Attempt(7), "10").await;
+    assert_eq!(desk.unit(DAY).await.0, "gathered");
+}
