@@ -97,3 +97,29 @@ fn runs_do_what_changed_and_nothing_else() {
     let before = &changed["acme_cloud_2026-05-03.csv"].bytes;
     assert_eq!(files(&scene.stand.csv()).unwrap()["acme_cloud_2026-05-03.csv"].bytes, *before);
 }
+
+#[test]
+fn changed_rules_are_applied_from_the_archive_when_stream_and_source_are_gone() {
+    let mut stand = Stand::new("archive");
+    let lines = world::bill(14, "USD", day("2026-05-01"), 3, 20);
+    let tenant = world::tenant("USD", "bills/*.csv", COST);
+    stand.write("tenants/acme.yaml", &tenant);
+    stand.write("bills/acme.csv", world::csv(&lines));
+    let run = stand.run_once(&[]);
+    assert_done(&run, 3);
+    let first = files(&stand.csv()).unwrap();
+
+    stand.wipe_nats().unwrap();
+    stand.remove("bills/acme.csv");
+    stand.write("tenants/acme.yaml", tenant.replace("checkout: 60, search: 39.5", "search: 99.5"));
+    let run = stand.run_once(&[]);
+    // The source is away, and the run says so; the dates that are visible follow the rules all the same.
+    assert_eq!((run.code, &run.summary["failed"]), (1, &1.into()), "{}", run.said);
+    assert_eq!(run.summary["units"], 3, "{}\n{}", run.summary, run.said);
+    assert_holds(&stand, &run, "acme", &lines, COST);
+    assert_eq!(touched(&first, &files(&stand.csv()).unwrap()).len(), 3);
+    let networking = |row: &&tests::output::Row| row["rule"] == "network";
+    let rows = tests::output::rows(&stand.csv()).unwrap();
+    assert!(rows.iter().filter(networking).count() > 0);
+    assert!(rows.iter().filter(networking).all(|row| row["owner_id"] != "checkout"));
+}
