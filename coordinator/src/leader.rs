@@ -172,6 +172,21 @@ impl Leader {
         if sent.is_empty() { Ok(()) } else { self.state.tasks_sent(&sent).await }
     }
 
+    /// Takes superseded tasks out of their queues, best effort: who holds one works for a generation that nobody reads.
+    pub(crate) fn tasks_withdraw(&self, subjects: Vec<String>) {
+        let bus = self.bus.clone();
+        tokio::spawn(async move {
+            for subject in subjects {
+                if let Err(error) = bus.purge(Stream::Task, &subject).await {
+                    tracing::debug!(
+                        error = proto::fault::chain(&error),
+                        "failed to withdraw a superseded task; it is done for nothing"
+                    );
+                }
+            }
+        });
+    }
+
     pub(crate) fn config(&self, tenant: &TenantId) -> Option<&ConfigInForce> {
         self.tenants.get(tenant)
     }

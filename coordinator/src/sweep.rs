@@ -62,7 +62,7 @@ impl Leader {
             true => self.plan_emissions(&txn, &mut budget, &mut tasks).await?,
             false => 0,
         };
-        StateStore::tasks_settle_in_txn(&txn).await?;
+        let superseded = StateStore::tasks_settle_in_txn(&txn).await?;
         txn.commit().await.map_err(StoreError::sql("commit"))?;
         drop(client);
         if compare {
@@ -74,6 +74,7 @@ impl Leader {
             self.emissions_hinted = emissions > 0;
         }
         let count = tasks.len();
+        self.tasks_withdraw(superseded);
         self.tasks_send(tasks).await?;
         Ok(count)
     }

@@ -2,6 +2,7 @@
 
 mod gather;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
@@ -25,6 +26,8 @@ use crate::store::{Outgoing, StateError, StateStore, UnitRow, lead_check_in_txn}
 struct After {
     tasks: Vec<Outgoing>,
     purges: Vec<String>,
+    /// Tasks that nobody waits for any more and no report of this group answers.
+    superseded: Vec<String>,
     months: Vec<UnitDate>,
     visible: bool,
     /// A worker failed through no fault of its input: its configuration may be gone from the stream.
@@ -47,6 +50,7 @@ impl After {
     fn merge(&mut self, mut other: Self) {
         self.tasks.append(&mut other.tasks);
         self.purges.append(&mut other.purges);
+        self.superseded.append(&mut other.superseded);
         self.months.append(&mut other.months);
         self.visible |= other.visible;
         self.config_doubted |= other.config_doubted;
@@ -86,6 +90,7 @@ impl Leader {
             self.month_ensure(date).await?;
         }
         self.tasks_send(after.tasks).await?;
+        self.tasks_withdraw(after.superseded);
         let bus = self.bus.clone();
         tokio::spawn(async move {
             for subject in after.purges {
@@ -106,6 +111,7 @@ impl Leader {
         after: &mut After,
     ) -> Result<Vec<Applied>, StateError> {
         let mut outcomes = Vec::with_capacity(deliveries.len());
+        let mut answered = HashSet::new();
         let mut client = self.state.store.client().await?;
         let mut txn = client.transaction().await.map_err(StoreError::sql("begin"))?;
         lead_check_in_txn(&txn, self.state.epoch).await?;
@@ -117,6 +123,7 @@ impl Leader {
                     continue;
                 }
             };
+            answered.insert(header.generation);
             let savepoint =
                 txn.savepoint("report").await.map_err(StoreError::sql("set a savepoint"))?;
             let mut more = After::default();
@@ -136,7 +143,9 @@ impl Leader {
                 }
             }
         }
-        StateStore::tasks_settle_in_txn(&txn).await?;
+        let mut settled = StateStore::tasks_settle_in_txn(&txn).await?;
+        settled.retain(|task| subject::generation_of(task).is_none_or(|g| !answered.contains(&g)));
+        after.superseded = settled;
         txn.commit().await.map_err(StoreError::sql("commit"))?;
         Ok(outcomes)
     }

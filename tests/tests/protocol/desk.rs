@@ -196,6 +196,16 @@ impl Desk {
         self.bus.queued_tasks().await.unwrap().into_iter().collect()
     }
 
+    /// Waits until a superseded task has left its queue.
+    pub async fn until_withdrawn(&self, subject: &str) {
+        let withdrawn = async {
+            while self.queued().await.iter().any(|queued| queued == subject) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), withdrawn).await.expect("it is withdrawn");
+    }
+
     /// Removes a task from its queue, as an acknowledgement does.
     pub async fn take(&self, subject: &str) {
         self.bus.purge(Stream::Task, subject).await.unwrap();

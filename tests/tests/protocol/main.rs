@@ -190,6 +190,8 @@ async fn a_superseded_commit_becomes_neither_visible_nor_believed() {
     let old = allocating(&mut desk).await;
     desk.report(old, Attempt(1), &published(old, rows(old, Attempt(1), "10"))).await;
     desk.apply().await;
+    let (_, commit) = desk.task("commit").await;
+    assert!(desk.queued().await.contains(&commit));
     // The bill changes while the ledger copies.
     desk.gather_again().await;
     desk.sweep().await;
@@ -198,6 +200,7 @@ async fn a_superseded_commit_becomes_neither_visible_nor_believed() {
     desk.sweep().await;
     let (new, _) = desk.task("allocate").await;
     assert!(new > old);
+    desk.until_withdrawn(&commit).await;
     assert_eq!(desk.flip(DAY, old).await, 0, "the fence refuses the old generation");
     desk.report(old, Attempt(1), &committed(old, true)).await;
     desk.apply().await;
