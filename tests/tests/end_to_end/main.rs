@@ -11,6 +11,7 @@ use tests::output::{csv_sums, rows};
 use tests::stand::{Finished, Stand};
 use tests::world::{self, Line};
 
+mod backup;
 mod bytes;
 mod changes;
 mod kills;
