@@ -1,13 +1,11 @@
 //! Generations only grow, also over a restored backup: whoever draws them must be ahead of everything that the streams
 //! hold. If not, work from after the backup could pass for work that the restored database asked for.
 
-use postgres::{Client, NoTls};
 use proto::ids::Generation;
 use proto::subject::Stream;
 use runtime::bus::Bus;
 
 use crate::CoordinatorError;
-use crate::migrate::MigrateError;
 use crate::store::StateStore;
 
 /// The streams are ahead of the database.
@@ -33,24 +31,4 @@ pub async fn check(bus: &Bus, state: &StateStore) -> Result<(), CoordinatorError
     let Some((stream, found)) = bus.highest_generation().await? else { return Ok(()) };
     let drawn = state.generation_drawn().await?;
     if found <= drawn { Ok(()) } else { Err(Ahead { stream, found, drawn }.into()) }
-}
-
-/// Raises the incarnation of a database: everything that it draws from now on is above what it, or what it is a copy
-/// of, drew before. Gives the new incarnation. Must not be called on a runtime's thread.
-///
-/// # Errors
-/// When the database cannot be reached or has no tables of ours.
-pub fn raise(url: &str) -> Result<i64, MigrateError> {
-    let failed = |error| MigrateError::Sql { what: "raise the incarnation", error };
-    let mut client = Client::connect(url, NoTls).map_err(failed)?;
-    let mut txn = client.transaction().map_err(failed)?;
-    // Nobody draws meanwhile: a leader's transactions hold a row of it.
-    txn.batch_execute("lock table apportion.leader in exclusive mode").map_err(failed)?;
-    let sql = "select last_value from apportion.generation_seq";
-    let drawn = Generation(txn.query_one(sql, &[]).map_err(failed)?.get(0));
-    let first = drawn.first_of_next_incarnation();
-    let sql = "select setval('apportion.generation_seq', $1, false)";
-    txn.execute(sql, &[&first.0]).map_err(failed)?;
-    txn.commit().map_err(failed)?;
-    Ok(first.incarnation())
 }

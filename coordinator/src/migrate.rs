@@ -1,6 +1,7 @@
 //! The schema: forward-only migrations, embedded, run under an advisory lock by blocking tools.
 
 use postgres::{Client, NoTls};
+use proto::ids::Generation;
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -70,4 +71,24 @@ pub fn migrate(url: &str) -> Result<Vec<String>, MigrateError> {
         .batch_execute("select pg_advisory_unlock(715517923)")
         .map_err(failed("end the migration"))?;
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+}
+
+/// Raises the incarnation of a database: everything that it draws from now on is above what it, or what it is a copy
+/// of, drew before. Gives the new incarnation. Must not be called on a runtime's thread.
+///
+/// # Errors
+/// When the database cannot be reached or has no tables of ours.
+pub fn raise_incarnation(url: &str) -> Result<i64, MigrateError> {
+    let failed = |error| MigrateError::Sql { what: "raise the incarnation", error };
+    let mut client = Client::connect(url, NoTls).map_err(failed)?;
+    let mut txn = client.transaction().map_err(failed)?;
+    // Nobody draws meanwhile: a leader's transactions hold a row of it.
+    txn.batch_execute("lock table apportion.leader in exclusive mode").map_err(failed)?;
+    let sql = "select last_value from apportion.generation_seq";
+    let drawn = Generation(txn.query_one(sql, &[]).map_err(failed)?.get(0));
+    let first = drawn.first_of_next_incarnation();
+    let sql = "select setval('apportion.generation_seq', $1, false)";
+    txn.execute(sql, &[&first.0]).map_err(failed)?;
+    txn.commit().map_err(failed)?;
+    Ok(first.incarnation())
 }

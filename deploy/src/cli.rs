@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::compare::Compare;
 use crate::configuration::{ConfigCommand, RulesCommand};
 use crate::demo::Demo;
 use crate::process::guard::Guard;
@@ -30,6 +31,8 @@ pub enum Command {
     Demo(Demo),
     /// Show where everything stands
     Status(Status),
+    /// Compare what another tool allocated with what is visible
+    Compare(Compare),
     /// Check a configuration, or print its schema
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -3,6 +3,7 @@
 //! The reusable part for tests: [`servers::EmbeddedNats`], [`servers::EmbeddedPostgres`], [`process::Recipe`].
 
 pub mod cli;
+pub mod compare;
 pub mod configuration;
 pub mod demo;
 pub mod folder;

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         | Command::Run(_)
         | Command::Demo(_)
         | Command::Status(_)
+        | Command::Compare(_)
         | Command::Config(_)
         | Command::Rules(_)
         | Command::Migrate(_)
@@ -54,6 +55,7 @@ fn run(command: Command) -> Result<u8> {
             demo.run()
         }
         Command::Status(status) => status.run(),
+        Command::Compare(compare) => compare.run(),
         Command::Config(command) => command.run(),
         Command::Rules(command) => command.run(),
         Command::Migrate(migrate) => wiring::migrate_given(&migrate).map(|()| exit::DONE),

@@ -78,7 +78,7 @@ pub fn migrate_given(asked: &Migrate) -> Result<()> {
     }
     ran.iter().for_each(|migration| println!("{migration}"));
     if asked.raise_incarnation {
-        println!("incarnation {}", ::coordinator::incarnation::raise(&url)?);
+        println!("incarnation {}", ::coordinator::migrate::raise_incarnation(&url)?);
     }
     Ok(())
 }

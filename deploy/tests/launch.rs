@@ -176,6 +176,7 @@ fn parent() {
         | Subcommand::Watch(_)
         | Subcommand::Demo(_)
         | Subcommand::Status(_)
+        | Subcommand::Compare(_)
         | Subcommand::Config(_)
         | Subcommand::Rules(_)
         | Subcommand::Migrate(_) => panic!("not launched here: {args}"),

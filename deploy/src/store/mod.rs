@@ -8,7 +8,8 @@ mod trouble;
 pub use progress::{Progress, progress};
 pub use sources::{Leader, RunRow, SourceRow, Work, leader, run, sources, tasks, work};
 pub use totals::{
-    SourceKey, Stored, UnitCount, allocated, counts, lines, quarantined_amounts, received,
+    SourceKey, Stored, UnitCount, allocated, by_owner_and_product, counts, lines,
+    quarantined_amounts, received,
 };
 pub use trouble::{Emission, Given, Quarantined, Stuck, emissions, quarantined, stuck};
 

@@ -14,6 +14,7 @@ use tests::world::{self, Line};
 mod backup;
 mod bytes;
 mod changes;
+mod compare;
 mod kills;
 mod shared;
 mod storm;

@@ -138,7 +138,8 @@ impl Desk {
 
     pub async fn raise_incarnation(&self) -> i64 {
         let url = self.settings.database_url.clone();
-        let raised = tokio::task::spawn_blocking(move || coordinator::incarnation::raise(&url));
+        let raised =
+            tokio::task::spawn_blocking(move || coordinator::migrate::raise_incarnation(&url));
         raised.await.unwrap().unwrap()
     }
 

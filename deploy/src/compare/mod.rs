@@ -1,0 +1,82 @@
+//! `apportion compare`: what another tool allocated, against what is visible here.
+
+mod judge;
+mod text;
+mod theirs;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use proto::currency::Currency;
+use proto::ids::TenantId;
+use proto::time::UnitDate;
+
+use crate::status::Reach;
+use crate::store;
+use judge::Cause;
+
+/// `compare`.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// Their rows: a CSV file with an owner, a product and an amount per record
+    #[arg(long, value_name = "THEIRS")]
+    pub csv: PathBuf,
+    /// Whose rows they are
+    #[arg(long, value_name = "ID")]
+    pub tenant: TenantId,
+    /// First date [default: their first one, where they state dates, else all]
+    #[arg(long, value_name = "DATE")]
+    pub from: Option<UnitDate>,
+    /// Last date, inclusive [default: their last one, else all]
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<UnitDate>,
+    /// The currency of their amounts, where no column says it
+    #[arg(long, value_name = "CODE")]
+    pub currency: Option<Currency>,
+    /// Their columns.
+    #[command(flatten)]
+    pub names: theirs::Names,
+    /// Which database.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Compare {
+    /// Prints it; the exit code: 0 when nothing differs but by rounding, else 1.
+    ///
+    /// # Errors
+    /// When their file or the database cannot be read.
+    pub fn run(self) -> Result<u8> {
+        let shown = self.csv.display();
+        let input = File::open(&self.csv).with_context(|| format!("cannot open {shown}"))?;
+        let currency = self.currency.map(|code| code.to_string());
+        let theirs = theirs::read(input, &self.names, currency.as_deref())
+            .with_context(|| format!("cannot read {shown}"))?;
+        let found = self.reach.find()?;
+        let url = found.database.context(
+            "no database is known: name one with DATABASE_URL, or a data folder that `apportion up` runs over with --data-dir",
+        )?;
+        let mut client = store::connect(&url)?;
+        let mut view = store::view(&mut client)?;
+        ensure!(store::is_migrated(&mut view)?, "the database has no tables of ours yet");
+        let range = (
+            self.from.or(theirs.dates.map(|(first, _)| first)),
+            self.to.or(theirs.dates.map(|(_, last)| last)),
+        );
+        let ours = store::by_owner_and_product(&mut view, &self.tenant, range)?;
+        let pairs = judge::compare(&theirs, &ours);
+        let said = if self.json { text::document(&pairs)? } else { text::table(&pairs) };
+        let mut out = std::io::stdout().lock();
+        out.write_all(said.as_bytes())
+            .and_then(|()| out.flush())
+            .context("nobody listens on stdout")?;
+        let fine = |cause| matches!(cause, Cause::Equal | Cause::Rounding);
+        Ok(u8::from(!pairs.iter().all(|pair| fine(pair.cause))))
+    }
+}

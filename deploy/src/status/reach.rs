@@ -1,0 +1,57 @@
+//! Which database and NATS a command speaks to.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::configuration;
+use crate::folder::DataFolder;
+
+/// How a command finds the database.
+#[derive(Debug, Args)]
+pub struct Reach {
+    /// Folder whose `apportion.yaml` names the database and the data folder
+    #[arg(long, value_name = "DIR")]
+    pub config: Option<PathBuf>,
+    /// Folder of the embedded servers' data [default: the configuration's, else ./.apportion]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Found {
+    /// The data folder that was looked at.
+    pub data_dir: PathBuf,
+    /// The database, if one is known.
+    pub database: Option<String>,
+    /// NATS, if it is known.
+    pub nats: Option<String>,
+    /// Process id of what runs over the data folder.
+    pub pid: Option<u32>,
+}
+
+impl Reach {
+    /// `DATABASE_URL` comes first, then what runs over the data folder, then the configuration; NATS likewise.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read, or the data folder not be looked at.
+    pub fn find(&self) -> Result<Found> {
+        let settings = self.config.as_deref().map(configuration::load).transpose()?;
+        let settings = settings.map(|config| config.settings);
+        let data_dir = self.data_dir.clone().or_else(|| settings.as_ref()?.data_dir.clone());
+        let data_dir = data_dir.unwrap_or_else(|| PathBuf::from("./.apportion"));
+        let given = |name: &str| std::env::var(name).ok().filter(|url| !url.is_empty());
+        let running = DataFolder::running(&data_dir)?;
+        let named =
+            |url: Option<&coordinator::config::Secret>| url.map(|url| url.reveal().to_owned());
+        let database = given("DATABASE_URL")
+            .or_else(|| running.as_ref().map(|running| running.database_url.clone()))
+            .or_else(|| named(settings.as_ref()?.postgres.url.as_ref()));
+        let nats = given("NATS_URL")
+            .or_else(|| running.as_ref().map(|running| running.nats_url.clone()))
+            .or_else(|| named(settings.as_ref()?.nats.url.as_ref()));
+        Ok(Found { data_dir, database, nats, pid: running.map(|running| running.pid) })
+    }
+}
