@@ -1,10 +1,14 @@
 //! What the commands read in Postgres: all of their SQL, none of which writes.
 
+mod archive;
 mod progress;
 mod sources;
 mod totals;
 mod trouble;
 
+pub use archive::{
+    VisibleUnit, archived_lines, archived_resolutions, config_version, visible_units,
+};
 pub use progress::{Progress, progress};
 pub use sources::{Leader, RunRow, SourceRow, Work, leader, run, sources, tasks, work};
 pub use totals::{
