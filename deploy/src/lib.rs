@@ -10,6 +10,7 @@ pub mod folder;
 pub mod launch;
 pub mod process;
 pub mod progress;
+pub mod recompute;
 pub mod servers;
 pub mod shutdown;
 pub mod status;
