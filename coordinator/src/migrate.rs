@@ -53,6 +53,13 @@ pub fn check(client: &mut Client) -> Result<(), MigrateError> {
     if encoding == "UTF8" { Ok(()) } else { Err(MigrateError::Encoding { database, encoding }) }
 }
 
+/// Version of the newest migration of this build.
+#[must_use]
+pub fn newest() -> i32 {
+    let runner = embedded::migrations::runner();
+    runner.get_migrations().iter().map(|migration| migration.version()).max().unwrap_or_default()
+}
+
 /// Brings the schema up to date. Gives the names of the migrations that ran. Must not be called on a runtime's thread.
 ///
 /// # Errors

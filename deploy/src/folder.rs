@@ -38,13 +38,18 @@ pub struct DataFolder {
 }
 
 impl DataFolder {
-    /// Takes the folder (made when missing) and moves the logs of the run before aside.
-    pub fn take(path: &Path) -> Result<Self> {
+    /// Has the folder (made when missing) for itself.
+    pub fn hold(path: &Path) -> Result<Self> {
         fs::create_dir_all(path)
             .with_context(|| format!("cannot make data folder {}", path.display()))?;
         let path = path.canonicalize()?;
         let lock = Self::lock(&path)?;
-        let folder = Self { path, _lock: lock };
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// The same, and moves the logs of the run before aside.
+    pub fn take(path: &Path) -> Result<Self> {
+        let folder = Self::hold(path)?;
         make_folder(&folder.logs(), 0o700, None)?;
         for entry in fs::read_dir(folder.logs())? {
             let log = entry?.path();

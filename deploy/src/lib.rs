@@ -10,6 +10,7 @@ pub mod folder;
 pub mod launch;
 pub mod process;
 pub mod progress;
+pub mod reach;
 pub mod recompute;
 pub mod servers;
 pub mod shutdown;

@@ -8,13 +8,13 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use proto::currency::Currency;
 use proto::ids::TenantId;
 use proto::time::UnitDate;
 
-use crate::status::Reach;
+use crate::reach::Reach;
 use crate::store;
 use judge::Cause;
 
@@ -58,13 +58,8 @@ impl Compare {
         let currency = self.currency.map(|code| code.to_string());
         let theirs = theirs::read(input, &self.names, currency.as_deref())
             .with_context(|| format!("cannot read {shown}"))?;
-        let found = self.reach.find()?;
-        let url = found.database.context(
-            "no database is known: name one with DATABASE_URL, or a data folder that `apportion up` runs over with --data-dir",
-        )?;
-        let mut client = store::connect(&url)?;
-        let mut view = store::view(&mut client)?;
-        ensure!(store::is_migrated(&mut view)?, "the database has no tables of ours yet");
+        let mut database = self.reach.database()?;
+        let mut view = store::view(&mut database.client)?;
         let range = (
             self.from.or(theirs.dates.map(|(first, _)| first)),
             self.to.or(theirs.dates.map(|(_, last)| last)),

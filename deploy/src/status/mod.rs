@@ -1,7 +1,6 @@
 //! `apportion status`: where everything stands.
 
 mod look;
-mod reach;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -11,8 +10,9 @@ use std::io::Write;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
+use crate::reach::{Found, Reach};
+
 pub use look::{Problem, SourceStatus, Standing, StreamStatus, Warning};
-pub use reach::{Found, Reach};
 
 /// `status`.
 #[derive(Debug, Args)]

@@ -66,3 +66,12 @@ pub fn is_migrated(txn: &mut Transaction<'_>) -> Result<bool> {
     let sql = "select to_regclass('apportion.commits') is not null";
     Ok(txn.query_one(sql, &[])?.get(0))
 }
+
+/// Version of the newest migration that ran there; 0 without our tables.
+pub fn schema_version(txn: &mut Transaction<'_>) -> Result<i32> {
+    if !is_migrated(txn)? {
+        return Ok(0);
+    }
+    let sql = "select coalesce(max(version), 0)::int4 from refinery_schema_history";
+    Ok(txn.query_one(sql, &[])?.get(0))
+}

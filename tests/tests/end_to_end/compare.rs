@@ -30,7 +30,7 @@ fn causes(document: &Value) -> Vec<(&str, &str)> {
 
 #[test]
 fn rows_of_another_tool_are_compared_and_each_difference_has_its_cause() {
-    let stand = Stand::with_servers("compare", None).expect("servers");
+    let stand = Stand::new("compare");
     let lines = world::bill(16, "USD", day("2026-05-01"), 2, 20);
     stand.write("tenants/acme.yaml", world::tenant("USD", "bill.csv", Measure::Effective));
     stand.write("bill.csv", world::csv(&lines));

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use postgres::Client;
 
 use crate::configuration;
 use crate::folder::DataFolder;
+use crate::servers::{EmbeddedPostgres, PostgresOptions};
+use crate::store;
 
 /// How a command finds the database.
 #[derive(Debug, Args)]
@@ -32,6 +35,15 @@ pub struct Found {
     pub pid: Option<u32>,
 }
 
+/// A database with our tables; where nothing ran over the data folder, its Postgres runs as long as this lives.
+pub struct Database {
+    /// Connected.
+    pub client: Client,
+    // In this order: the server is stopped before somebody else may have the folder.
+    _server: Option<EmbeddedPostgres>,
+    _folder: Option<DataFolder>,
+}
+
 impl Reach {
     /// `DATABASE_URL` comes first, then what runs over the data folder, then the configuration; NATS likewise.
     ///
@@ -53,5 +65,36 @@ impl Reach {
             .or_else(|| running.as_ref().map(|running| running.nats_url.clone()))
             .or_else(|| named(settings.as_ref()?.nats.url.as_ref()));
         Ok(Found { data_dir, database, nats, pid: running.map(|running| running.pid) })
+    }
+
+    /// Connects to that database; where none is known, the data folder's own Postgres is started for the time.
+    ///
+    /// # Errors
+    /// When there is none, it does not answer, or it has no tables of ours.
+    pub fn database(&self) -> Result<Database> {
+        let Found { data_dir, database, .. } = self.find()?;
+        let (url, server, folder) = match database {
+            Some(url) => (url, None, None),
+            None if data_dir.join("postgres").exists() => {
+                let folder = DataFolder::hold(&data_dir)?;
+                let server =
+                    EmbeddedPostgres::start(&folder.postgres(), PostgresOptions::default())
+                        .with_context(|| format!("the Postgres of {}", data_dir.display()))?;
+                (server.url(), Some(server), Some(folder))
+            }
+            None => bail!(
+                "there is no database: {} holds none. Name the folder of a run with --data-dir, or a database with \
+                 DATABASE_URL",
+                data_dir.display()
+            ),
+        };
+        let mut client = store::connect(&url)?;
+        let version = store::schema_version(&mut store::view(&mut client)?)?;
+        ensure!(
+            version >= coordinator::migrate::newest(),
+            "the database lacks tables of this version: `apportion migrate` with its DATABASE_URL makes them, and so does \
+             `apportion up` or `apportion run`"
+        );
+        Ok(Database { client, _server: server, _folder: folder })
     }
 }
