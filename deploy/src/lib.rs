@@ -8,6 +8,7 @@ pub mod configuration;
 pub mod demo;
 pub mod folder;
 pub mod launch;
+pub mod plan;
 pub mod process;
 pub mod progress;
 pub mod reach;

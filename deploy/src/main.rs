@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         | Command::Run(_)
         | Command::Demo(_)
         | Command::Status(_)
+        | Command::Plan(_)
         | Command::Compare(_)
         | Command::Config(_)
         | Command::Rules(_)
@@ -55,6 +56,7 @@ fn run(command: Command) -> Result<u8> {
             demo.run()
         }
         Command::Status(status) => status.run(),
+        Command::Plan(plan) => plan.run(),
         Command::Compare(compare) => compare.run(),
         Command::Config(command) => command.run(),
         Command::Rules(command) => command.run(),

@@ -176,6 +176,7 @@ fn parent() {
         | Subcommand::Watch(_)
         | Subcommand::Demo(_)
         | Subcommand::Status(_)
+        | Subcommand::Plan(_)
         | Subcommand::Compare(_)
         | Subcommand::Config(_)
         | Subcommand::Rules(_)

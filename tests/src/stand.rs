@@ -157,6 +157,30 @@ impl Stand {
         Finished { code: status.code().unwrap_or(-1), summary, said, took: started.elapsed() }
     }
 
+    /// Any other command, to its end: its exit code, and what it wrote to stdout.
+    ///
+    /// # Panics
+    /// When it hangs or cannot be started, or fails without a word on stdout.
+    #[must_use]
+    pub fn ask(&self, args: &[&str]) -> (i32, String) {
+        let mut run = self.start(args);
+        let status = run.end(PATIENCE).expect("the command ends");
+        let output = run.output();
+        assert!(status.success() || !output.is_empty(), "{args:?}: {}", run.said());
+        (status.code().unwrap_or(-1), output)
+    }
+
+    /// The same for a command whose stdout holds one JSON document.
+    ///
+    /// # Panics
+    /// When it holds anything else.
+    #[must_use]
+    pub fn ask_json(&self, args: &[&str]) -> (i32, Value) {
+        let (code, output) = self.ask(args);
+        let document = serde_json::from_str(&output);
+        (code, document.unwrap_or_else(|error| panic!("{args:?}: {error}: {output}")))
+    }
+
     /// Starts the program in the background.
     ///
     /// # Panics

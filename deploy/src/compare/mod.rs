@@ -4,6 +4,7 @@ mod judge;
 mod text;
 mod theirs;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use proto::currency::Currency;
 use proto::ids::TenantId;
+use proto::money::ExactSum;
 use proto::time::UnitDate;
 
 use crate::reach::Reach;
@@ -64,7 +66,12 @@ impl Compare {
             self.from.or(theirs.dates.map(|(first, _)| first)),
             self.to.or(theirs.dates.map(|(_, last)| last)),
         );
-        let ours = store::by_owner_and_product(&mut view, &self.tenant, range)?;
+        let mut ours: BTreeMap<theirs::Key, ExactSum> = BTreeMap::new();
+        for unit in store::visible_units(&mut view, &self.tenant, None, range)? {
+            for (key, sum) in store::unit_sums(&mut view, &unit)? {
+                ours.entry((key.owner, key.product, key.currency)).or_default().merge(&sum);
+            }
+        }
         let pairs = judge::compare(&theirs, &ours);
         let said = if self.json { text::document(&pairs)? } else { text::table(&pairs) };
         let mut out = std::io::stdout().lock();

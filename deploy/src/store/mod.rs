@@ -1,21 +1,22 @@
-//! What the commands read in Postgres: all of their SQL, none of which writes.
+//! What the commands read in Postgres: all of their SQL. Only `plan` writes: what it found out.
 
 mod archive;
+mod plan;
 mod progress;
 mod sources;
 mod totals;
 mod trouble;
+mod unit;
 
-pub use archive::{
-    VisibleUnit, archived_lines, archived_resolutions, config_version, visible_units,
-};
+pub use archive::{archived_lines, archived_resolutions, config_version};
+pub use plan::{PlanRow, PlannedUnit, PlannedVisible, planned, plans_like, save_plan};
 pub use progress::{Progress, progress};
 pub use sources::{Leader, RunRow, SourceRow, Work, leader, run, sources, tasks, work};
 pub use totals::{
-    SourceKey, Stored, UnitCount, allocated, by_owner_and_product, counts, lines,
-    quarantined_amounts, received,
+    SourceKey, Stored, UnitCount, allocated, counts, lines, quarantined_amounts, received,
 };
 pub use trouble::{Emission, Given, Quarantined, Stuck, emissions, quarantined, stuck};
+pub use unit::{Range, RowKey, VisibleUnit, unit_sums, visible_units};
 
 use std::time::Duration;
 

@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use postgres::types::FromSql;
 use postgres::{Row, Transaction};
-use proto::ids::TenantId;
 use proto::manifest::{Sums, Totals};
 use proto::money::ExactSum;
 use proto::row::UNALLOCATED;
-use proto::time::UnitDate;
 
 use super::VISIBLE;
 
@@ -156,36 +154,4 @@ pub fn quarantined_amounts(
         ))
     };
     rows.iter().map(one).collect()
-}
-
-/// Visible money of a tenant by owner, product and currency, of the dates from the first to the last, inclusive.
-pub fn by_owner_and_product(
-    txn: &mut Transaction<'_>,
-    tenant: &TenantId,
-    (from, to): (Option<UnitDate>, Option<UnitDate>),
-) -> Result<BTreeMap<(String, String, String), ExactSum>> {
-    let sql = format!(
-        "with {VISIBLE}
-         select d.owner_id, coalesce(l.product_type, ''), d.currency, sum(s.amount)::text
-         from visible v
-         cross join lateral (
-           select f.dimension, b.dimension as line_dimension, sum(f.amount) as amount
-           from (select line, dimension, amount from chargeback_facts
-                 where tenant = v.tenant and date = v.date and generation = v.visible_generation) f
-           join (select line, dimension from billing
-                 where tenant = v.tenant and date = v.date and generation = v.visible_lines_generation) b using (line)
-           group by 1, 2) s
-         join chargeback_dimensions d on d.tenant = v.tenant and d.id = s.dimension
-         join billing_dimensions l on l.tenant = v.tenant and l.id = s.line_dimension
-         where v.tenant = $1 and v.date >= coalesce($2::text::date, v.date) and v.date <= coalesce($3::text::date, v.date)
-         group by 1, 2, 3"
-    );
-    let day = |date: Option<UnitDate>| date.map(|date| date.to_string());
-    let rows = txn.query(&sql, &[&tenant.as_str(), &day(from), &day(to)]);
-    let one = |row: &Row| -> Result<_> {
-        let sum: &str = row.get(3);
-        let key = (row.get(0), row.get(1), row.get(2));
-        Ok((key, sum.parse().context("a stored sum cannot be read")?))
-    };
-    rows.context("cannot add up the rows")?.iter().map(one).collect()
 }

@@ -3,20 +3,17 @@
 use proto::line::Measure;
 use serde_json::Value;
 use tests::output::contents;
-use tests::stand::{PATIENCE, Stand};
+use tests::stand::Stand;
 use tests::world;
 
 use crate::{assert_done, day};
 
 /// The exit code and the document of a comparison with these rows.
-fn compare(stand: &Stand, theirs: &[String]) -> (Option<i32>, Value) {
+fn compare(stand: &Stand, theirs: &[String]) -> (i32, Value) {
     stand.write("theirs.csv", theirs.join("\n"));
     let path = stand.config().join("theirs.csv");
     let csv = path.to_str().expect("a path of ours");
-    let mut run = stand.start(&["compare", "--tenant", "acme", "--json", "--csv", csv]);
-    let ended = run.end(PATIENCE).expect("it ends");
-    let document = serde_json::from_str(&run.output());
-    (ended.code(), document.unwrap_or_else(|error| panic!("{error}: {}", run.said())))
+    stand.ask_json(&["compare", "--tenant", "acme", "--json", "--csv", csv])
 }
 
 /// The pairs that differ: owner and cause.
@@ -40,7 +37,7 @@ fn rows_of_another_tool_are_compared_and_each_difference_has_its_cause() {
         own.extend(text.lines().skip(usize::from(!own.is_empty())).map(str::to_owned));
     }
     let (code, document) = compare(&stand, &own);
-    assert_eq!((code, causes(&document)), (Some(0), vec![]), "{document}");
+    assert_eq!((code, causes(&document)), (0, vec![]), "{document}");
     assert_eq!(document["totals"]["USD"]["difference"], "0");
     assert_ne!(document["totals"]["USD"]["ours"], "0");
 
@@ -50,13 +47,13 @@ fn rows_of_another_tool_are_compared_and_each_difference_has_its_cause() {
     let mut moved = own.clone();
     moved[at] = moved[at].replace("checkout", "nobody");
     let (code, document) = compare(&stand, &moved);
-    assert_eq!(code, Some(1));
+    assert_eq!(code, 1);
     let mut found = causes(&document);
     found.sort_unstable();
     assert_eq!(found, [("checkout", "rule"), ("nobody", "rule")], "{document}");
     assert_eq!(document["totals"]["USD"]["difference"], "0");
     let (code, document) = compare(&stand, &own[..1]);
-    assert_eq!(code, Some(1));
+    assert_eq!(code, 1);
     assert!(causes(&document).iter().all(|(_, cause)| *cause == "missing_theirs"), "{document}");
     assert_eq!(document["totals"]["USD"]["theirs"], "0");
 }

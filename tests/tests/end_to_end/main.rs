@@ -16,6 +16,7 @@ mod bytes;
 mod changes;
 mod compare;
 mod kills;
+mod plan;
 mod shared;
 mod storm;
 

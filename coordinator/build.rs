@@ -1,0 +1,5 @@
+//! Migrations are embedded: a new one makes this crate new.
+
+fn main() {
+    println!("cargo::rerun-if-changed=migrations");
+}
