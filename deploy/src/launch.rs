@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use ::coordinator::config::Settings;
@@ -9,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use backon::{BlockingRetryable, ConstantBuilder};
 
 use crate::cli::Launch;
+use crate::drill::Drill;
 use crate::folder::{DataFolder, Running};
 use crate::process::{Recipe, exe};
 use crate::progress;
@@ -17,6 +19,7 @@ use crate::servers::{
     self, EmbeddedNats, EmbeddedPostgres, NatsOptions, PostgresOptions, forsaken,
 };
 use crate::shutdown::Shutdown;
+use crate::summary::Told;
 use crate::supervise::{Backoff, Outcome, Role, Stage, Supervisor};
 use crate::wiring::{self, Finished};
 
@@ -25,15 +28,17 @@ const GIVE_UP_AFTER: u32 = 10;
 
 /// How a `run --once` ends.
 #[derive(Debug, Clone, Copy)]
-pub struct Once {
-    /// Print JSON.
-    pub json: bool,
+pub struct Once<'a> {
+    /// What is printed on stdout.
+    pub told: Told,
     /// Accept quarantined lines.
     pub allow_quarantine: bool,
+    /// A fault on purpose.
+    pub drill: Option<&'a Drill>,
 }
 
 /// Runs everything; with `once` until the work is done, else until asked to stop. Returns the exit code.
-pub fn launch(options: &Launch, once: Option<Once>) -> Result<u8> {
+pub fn launch(options: &Launch, once: Option<Once<'_>>) -> Result<u8> {
     let shutdown = Shutdown::on_signals()?;
     let config = config_folder(&options.config)?;
     // Before any server starts: most mistakes are made here.
@@ -56,7 +61,15 @@ pub fn launch(options: &Launch, once: Option<Once>) -> Result<u8> {
         eprintln!("running; Ctrl-C stops");
     }
     let watching = once.map(|_| progress::watch(&urls.database_url, &run));
-    let outcome = supervisor.run_until(&shutdown)?;
+    let outcome = match once.and_then(|once| once.drill) {
+        None => supervisor.run_until(&shutdown)?,
+        Some(drill) => std::thread::scope(|scope| {
+            let (kill, kills) = channel();
+            supervisor.kill_on(kills);
+            let _watch = drill.watch(scope, (urls.database_url.clone(), run.clone()), kill);
+            supervisor.run_until(&shutdown)
+        })?,
+    };
     drop(watching);
     let code = match (outcome, once) {
         (Outcome::Finished(code), Some(once)) => {
@@ -65,7 +78,7 @@ pub fn launch(options: &Launch, once: Option<Once>) -> Result<u8> {
                 config: &config,
                 run: &run,
                 code,
-                json: once.json,
+                told: once.told,
                 allow_quarantine: once.allow_quarantine,
             };
             let told = supervisor.during(|| patiently(|| wiring::summarise(&finished)));
@@ -268,7 +281,7 @@ fn recipes(
     folder: &DataFolder,
     urls: &Running,
     run: &str,
-    once: Option<Once>,
+    once: Option<Once<'_>>,
 ) -> Result<Vec<(Recipe, bool)>> {
     let exe = exe()?;
     let configured = settings.environment();

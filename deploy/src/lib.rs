@@ -6,6 +6,7 @@ pub mod cli;
 pub mod compare;
 pub mod configuration;
 pub mod demo;
+pub mod drill;
 pub mod folder;
 pub mod launch;
 pub mod plan;

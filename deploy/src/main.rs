@@ -6,6 +6,7 @@ use anyhow::Result;
 use apportion::cli::{Cli, Command};
 use apportion::launch::{Once, launch};
 use apportion::process::guard::CANNOT_START;
+use apportion::summary::Told;
 use apportion::supervise::exit;
 use apportion::wiring;
 use clap::Parser;
@@ -48,7 +49,11 @@ fn run(command: Command) -> Result<u8> {
             speak();
             launch(
                 &run.launch,
-                Some(Once { json: run.json, allow_quarantine: run.allow_quarantine }),
+                Some(Once {
+                    told: if run.json { Told::Json } else { Told::Text },
+                    allow_quarantine: run.allow_quarantine,
+                    drill: None,
+                }),
             )
         }
         Command::Demo(demo) => {

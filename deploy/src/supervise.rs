@@ -2,6 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -152,13 +153,19 @@ pub struct Supervisor {
     members: Vec<Member>,
     backoff: Backoff,
     give_up_after: Option<u32>,
+    kills: Option<Receiver<&'static str>>,
 }
 
 impl Supervisor {
     /// `give_up_after`: so many failures in a row of one role (kills by SIGKILL not counted) end the
     /// supervision; none: never.
     pub fn new(backoff: Backoff, give_up_after: Option<u32>) -> Self {
-        Self { members: Vec::new(), backoff, give_up_after }
+        Self { members: Vec::new(), backoff, give_up_after, kills: None }
+    }
+
+    /// Kills, with SIGKILL, the children whose names come through `kills`; they are restarted like any other that ends.
+    pub fn kill_on(&mut self, kills: Receiver<&'static str>) {
+        self.kills = Some(kills);
     }
 
     /// Takes over a service that already runs, such as a server.
@@ -192,6 +199,12 @@ impl Supervisor {
         loop {
             if shutdown.requested() {
                 return Ok(Outcome::Interrupted);
+            }
+            while let Some(name) = self.kills.as_ref().and_then(|kills| kills.try_recv().ok()) {
+                let named = self.members.iter_mut().filter(|member| member.service.name() == name);
+                for process in named.filter_map(|member| member.service.process()) {
+                    process.signal(Signal::SIGKILL)?;
+                }
             }
             for member in &mut self.members {
                 if let Some(outcome) = member.look(&self.backoff, self.give_up_after)? {

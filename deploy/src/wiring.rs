@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use runtime::process::run;
 
 use crate::cli::{Coordinator, Migrate};
-use crate::summary::{Request, summarise as summarise_run};
+use crate::summary::{Request, Told, summarise as summarise_run};
 
 /// Runs the coordinator until it is done or asked to stop.
 #[must_use]
@@ -94,14 +94,14 @@ pub struct Finished<'a> {
     pub run: &'a str,
     /// The coordinator's exit code, 0 or 1.
     pub code: u8,
-    /// Print one JSON document on stdout instead of text.
-    pub json: bool,
+    /// What is printed on stdout.
+    pub told: Told,
     /// Quarantined lines are accepted.
     pub allow_quarantine: bool,
 }
 
 /// Prints the summary of a finished run; the exit code of the whole.
 pub fn summarise(finished: &Finished<'_>) -> Result<u8> {
-    let Finished { database_url, run, code, json, allow_quarantine, .. } = *finished;
-    summarise_run(&Request { database_url, run, code, json, allow_quarantine })
+    let Finished { database_url, run, code, told, allow_quarantine, .. } = *finished;
+    summarise_run(&Request { database_url, run, code, told, allow_quarantine })
 }

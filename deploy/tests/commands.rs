@@ -239,7 +239,7 @@ fn look_at_database(company: &Company, server: &EmbeddedPostgres, status: &[&str
         database_url: &server.url(),
         run: &run,
         code: 0,
-        json: true,
+        told: apportion::summary::Told::Json,
         allow_quarantine: true,
     };
     assert_eq!(apportion::summary::summarise(&request)?, 1, "two things are missing");

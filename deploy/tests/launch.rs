@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use apportion::cli::{Cli, Command as Subcommand};
 use apportion::folder::DataFolder;
 use apportion::launch::{Once, launch};
+use apportion::summary::Told;
 use clap::Parser;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -165,9 +166,10 @@ fn parent() {
     let cli = Cli::parse_from(std::iter::once("apportion").chain(args.split(' ')));
     let code = match cli.command {
         Subcommand::Up(options) => launch(&options, None),
-        Subcommand::Run(run) => {
-            launch(&run.launch, Some(Once { json: false, allow_quarantine: true }))
-        }
+        Subcommand::Run(run) => launch(
+            &run.launch,
+            Some(Once { told: Told::Text, allow_quarantine: true, drill: None }),
+        ),
         Subcommand::Coordinator(_)
         | Subcommand::Gatherer
         | Subcommand::Allocator

@@ -1,5 +1,6 @@
 //! `apportion demo`: a realistic company out of a seed, written into a folder and run.
 
+mod acts;
 mod bill;
 mod charge;
 pub mod company;
@@ -19,7 +20,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::cli::Launch;
+use crate::drill::Drill;
 use crate::launch::{Once, launch};
+use crate::summary::Told;
 
 /// `demo`.
 #[derive(Debug, Args)]
@@ -77,25 +80,18 @@ impl Demo {
             nats_port: None,
             postgres_port: None,
         };
-        let code = launch(&options, Some(Once { json: false, allow_quarantine: false }))?;
-        println!("{}", where_to_look(&dir, &data_dir));
+        let drill = Drill::new("allocator-1");
+        let once = Once { told: Told::Nothing, allow_quarantine: false, drill: Some(&drill) };
+        let code = launch(&options, Some(once))?;
+        if code == 0 {
+            let said = acts::played(&dir, &self.dir, drill.killed())?;
+            let mut out = std::io::stdout().lock();
+            out.write_all(said.as_bytes())
+                .and_then(|()| out.flush())
+                .context("nobody listens on stdout")?;
+        }
         Ok(code)
     }
-}
-
-fn where_to_look(dir: &Path, data_dir: &Path) -> String {
-    let (shown, data) = (dir.display(), data_dir.display());
-    format!(
-        "
-look at    {shown}/out/csv/          who pays what: a file per tenant, source and date
-           {shown}/tenants/*.yaml    the rules: change one and run again, and only what differs is calculated
-           {shown}/bills/            the bills, FOCUS 1.2
-run again  apportion run --once --config {shown} --data-dir {data}
-rules      apportion rules show --config {shown} --tenant acme
-keep on    apportion up --config {shown} --data-dir {data}
-           then `apportion status --data-dir {data}` says how to reach the database with psql:
-           select owner_id, currency, sum(amount) from apportion.chargebacks where tenant_id = 'acme' group by 1, 2"
-    )
 }
 
 /// What was written.

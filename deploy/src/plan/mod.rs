@@ -23,10 +23,10 @@ use proto::line::cell;
 use proto::time::UnitDate;
 
 use crate::configuration;
-use crate::reach::Reach;
+use crate::reach::{Database, Reach};
 use crate::recompute::{Recomputed, recompute};
 use crate::store::{self, PlanRow, PlannedUnit, RowKey, VisibleUnit};
-use difference::Difference;
+pub use difference::{Difference, Moved};
 
 /// `plan`.
 #[derive(Debug, Args)]
@@ -97,22 +97,9 @@ impl Plan {
         ensure!(unbuilt.is_empty(), "the candidate cannot run\n{}", Problems(unbuilt));
         let mut database = self.reach.database()?;
         let mut all = Vec::new();
+        let (commit, range) = (candidate.git_commit.as_deref(), (self.from, self.to));
         for tenant in self.tenants(&candidate)? {
-            let mut view = store::view(&mut database.client)?;
-            let planned = planned(&mut view, tenant, (self.from, self.to))?;
-            view.commit()?;
-            if !planned.units.is_empty() {
-                let row = PlanRow {
-                    tenant: planned.tenant.clone(),
-                    digest: planned.digest,
-                    config: tenant.config_hash()?,
-                    git_commit: candidate.git_commit.clone(),
-                    units: planned.units.clone(),
-                    differences: planned.difference.moved(),
-                };
-                store::save_plan(&mut database.client, &row)?;
-            }
-            all.push(planned);
+            all.push(plan(&mut database, tenant, commit, range)?);
         }
         if self.json {
             return text::document(&all);
@@ -160,7 +147,33 @@ impl Plan {
     }
 }
 
-/// Plans one tenant.
+/// Plans one tenant, and keeps the difference where there is one.
+///
+/// # Errors
+/// When the database cannot be read, or lacks what the visible rows were made from.
+pub fn plan(
+    database: &mut Database,
+    candidate: &TenantConfig,
+    git_commit: Option<&str>,
+    range: store::Range,
+) -> Result<Planned> {
+    let mut view = store::view(&mut database.client)?;
+    let planned = planned(&mut view, candidate, range)?;
+    view.commit()?;
+    if !planned.units.is_empty() {
+        let row = PlanRow {
+            tenant: planned.tenant.clone(),
+            digest: planned.digest,
+            config: candidate.config_hash()?,
+            git_commit: git_commit.map(str::to_owned),
+            units: planned.units.clone(),
+            differences: planned.difference.moved(),
+        };
+        store::save_plan(&mut database.client, &row)?;
+    }
+    Ok(planned)
+}
+
 fn planned(
     view: &mut Transaction<'_>,
     candidate: &TenantConfig,

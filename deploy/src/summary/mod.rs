@@ -17,6 +17,17 @@ use anyhow::{Context, Result};
 
 use crate::store;
 
+/// What a summary writes to stdout. Troubles are always told: with text on stdout, else on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Tables for people.
+    Text,
+    /// One JSON document.
+    Json,
+    /// Nothing: somebody else tells.
+    Nothing,
+}
+
 /// What is summarised, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
@@ -26,8 +37,8 @@ pub struct Request<'a> {
     pub run: &'a str,
     /// The exit code that it ended with, 0 or 1.
     pub code: u8,
-    /// One JSON document on stdout instead of text.
-    pub json: bool,
+    /// What is printed on stdout.
+    pub told: Told,
     /// Quarantined records are accepted.
     pub allow_quarantine: bool,
 }
@@ -44,19 +55,14 @@ pub fn summarise(request: &Request<'_>) -> Result<u8> {
     let troubles = trouble::troubles(&mut view, request.run, &summary)?;
     view.commit().context("the database lost its view")?;
     let mut out = std::io::stdout().lock();
-    let mut said = if request.json {
-        let document = serde_json::to_string(&summary.document())?;
-        writeln!(out, "{document}")?;
-        String::new()
-    } else {
-        text::summary(&summary)
-    };
-    said.push_str(&text::troubles(&troubles));
-    if request.json {
-        // stdout holds the document only.
-        std::io::stderr().lock().write_all(said.as_bytes())?;
-    } else {
-        out.write_all(said.as_bytes())?;
+    let troubles_text = text::troubles(&troubles);
+    match request.told {
+        Told::Text => out.write_all((text::summary(&summary) + &troubles_text).as_bytes())?,
+        Told::Json => writeln!(out, "{}", serde_json::to_string(&summary.document())?)?,
+        Told::Nothing => {}
+    }
+    if request.told != Told::Text {
+        std::io::stderr().lock().write_all(troubles_text.as_bytes())?;
     }
     out.flush().context("nobody listens on stdout")?;
     let missing = troubles.iter().any(|trouble| trouble.missing);

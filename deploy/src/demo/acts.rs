@@ -1,0 +1,154 @@
+//! What the demo tells once its month is calculated: who owes what, why, and what if.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use proto::ids::TenantId;
+use proto::money::ExactSum;
+use proto::row::UNALLOCATED;
+
+use super::{company, put};
+use crate::configuration;
+use crate::plan;
+use crate::reach::{Database, Reach};
+use crate::store;
+use crate::summary::table;
+
+/// The change that the third act tries: a team that left hands what it runs to another.
+const CHANGE: [&str; 2] =
+    ["data-plattform: data-platform }", "data-plattform: data-platform, growth: search }"];
+/// Whose rules the acts look at.
+const TENANT: &str = "acme";
+
+/// All three acts over the company in `dir`, which people called `shown`.
+///
+/// # Errors
+/// When the database or the folder cannot be read.
+pub fn played(dir: &Path, shown: &Path, killed: Option<&str>) -> Result<String> {
+    let reach = Reach { config: None, data_dir: Some(dir.join(".apportion")) };
+    let mut database = reach.database()?;
+    let mut said =
+        String::from("ACT 1  Who owes what: September 2026, every bill to the last decimal\n\n");
+    said.push_str(&who_owes_what(&mut database)?);
+    if let Some(victim) = killed {
+        said.push_str(&format!(
+            "({victim} was killed with kill -9 half-way through: nothing is lost, doubled or half visible)\n"
+        ));
+    }
+    said.push_str("\nACT 3  What if search took over what growth still runs? Told before anything changes\n\n");
+    said.push_str(&what_if(&mut database, dir)?);
+    let (shown, data) = (shown.display(), shown.join(".apportion"));
+    let data = data.display();
+    said.push_str(&format!(
+        "\nnext  apportion rules show --config {shown} --tenant {TENANT}
+      apportion plan --config {shown}/what-if --data-dir {data}
+      apportion up --config {shown} --data-dir {data}\n"
+    ));
+    Ok(said)
+}
+
+/// Who owes how much of one bill.
+type Owners = BTreeMap<String, ExactSum>;
+
+/// Owners of every tenant and currency, two bills side by side.
+fn who_owes_what(database: &mut Database) -> Result<String> {
+    let mut view = store::view(&mut database.client)?;
+    let mut bills: BTreeMap<(String, String), Owners> = BTreeMap::new();
+    for (name, _) in company::WRITTEN {
+        let Some(tenant) = name.strip_prefix("tenants/").and_then(|n| n.strip_suffix(".yaml"))
+        else {
+            continue;
+        };
+        for unit in store::visible_units(&mut view, &TenantId::parse(tenant)?, None, (None, None))?
+        {
+            for (key, sum) in store::unit_sums(&mut view, &unit)? {
+                let owners = bills.entry((tenant.to_owned(), key.currency)).or_default();
+                owners.entry(key.owner).or_default().merge(&sum);
+            }
+        }
+    }
+    let mut billed: BTreeMap<(String, String), ExactSum> = BTreeMap::new();
+    for stored in store::lines(&mut view)? {
+        let key = (stored.key.0, stored.currency);
+        billed.entry(key).or_default().merge(&stored.sums.amount);
+    }
+    let blocks: Vec<_> = bills
+        .iter()
+        .map(|(key, owners)| block(key, owners, billed.get(key).copied().unwrap_or_default()))
+        .collect::<Result<_>>()?;
+    Ok(side_by_side(&blocks))
+}
+
+/// The owners of a bill, who nobody owes for last, and their sum, which is the bill.
+fn block(
+    (tenant, currency): &(String, String),
+    owners: &Owners,
+    billed: ExactSum,
+) -> Result<Vec<[String; 2]>> {
+    let mut total = ExactSum::ZERO;
+    let mut lines = vec![[format!("{tenant} {currency}"), String::new()]];
+    let (nobody, some): (Vec<_>, Vec<_>) =
+        owners.iter().partition(|(owner, _)| *owner == UNALLOCATED);
+    for (owner, sum) in some.into_iter().chain(nobody) {
+        total.merge(sum);
+        lines.push([format!("  {owner}"), sum.to_string()]);
+    }
+    ensure!(total == billed, "{tenant} {currency}: rows are {total}, the bill is {billed}");
+    lines.push(["  = the bill".to_owned(), billed.to_string()]);
+    Ok(lines)
+}
+
+fn side_by_side(blocks: &[Vec<[String; 2]>]) -> String {
+    let mut text = String::new();
+    for pair in blocks.chunks(2) {
+        let height = pair.iter().map(Vec::len).max().unwrap_or_default();
+        for at in 0..height {
+            let cell = |[name, sum]: &[String; 2]| format!("{name:<18}{}", aligned(sum));
+            let cells = pair.iter().map(|block| block.get(at).map(cell).unwrap_or_default());
+            let line = cells.map(|cell| format!("{cell:<48}")).collect::<String>();
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// A sum with its decimal point where all have theirs, so that people can add them up.
+fn aligned(sum: &str) -> String {
+    match sum.split_once('.') {
+        Some((whole, decimals)) => format!("{whole:>8}.{decimals:<16}"),
+        None => format!("{sum:>8}"),
+    }
+}
+
+/// Writes the changed configuration and plans it.
+fn what_if(database: &mut Database, dir: &Path) -> Result<String> {
+    let candidate = dir.join("what-if");
+    let own = format!("tenants/{TENANT}.yaml");
+    for (name, _) in company::WRITTEN {
+        let text = fs::read_to_string(dir.join(name))
+            .with_context(|| format!("cannot read {name} of the demo"))?;
+        let text = if name == own { text.replace(CHANGE[0], CHANGE[1]) } else { text };
+        put(&candidate.join(name), text.as_bytes())?;
+    }
+    let config = configuration::load(&candidate)?;
+    let tenant = config.tenants.get(&TenantId::parse(TENANT)?);
+    let tenant = tenant.with_context(|| format!("the demo has no tenant {TENANT}"))?;
+    let planned = plan::plan(database, tenant, config.git_commit.as_deref(), (None, None))?;
+    let lines = planned.difference.owners();
+    let moved: Vec<_> = lines.iter().filter(|(_, moved)| !moved.delta().is_zero()).collect();
+    let row = |((owner, currency), moved): &&((&str, &str), plan::Moved)| {
+        let sums = [moved.before, moved.after, moved.delta()].map(|sum| sum.to_string());
+        [(*owner).to_owned(), (*currency).to_owned()].into_iter().chain(sums).collect::<Vec<_>>()
+    };
+    let rows: Vec<_> = moved.iter().map(row).collect();
+    let mut said = table(&["owner", "currency", "before", "after", "delta"], 2, &rows);
+    let dates = planned.units.len();
+    said.push_str(&format!(
+        "Σ delta 0; {dates} dates would be calculated again; digest {}\n",
+        planned.digest
+    ));
+    Ok(said)
+}
