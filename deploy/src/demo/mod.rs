@@ -84,7 +84,8 @@ impl Demo {
         let once = Once { told: Told::Nothing, allow_quarantine: false, drill: Some(&drill) };
         let code = launch(&options, Some(once))?;
         if code == 0 {
-            let said = acts::played(&dir, &self.dir, drill.killed())?;
+            let said =
+                acts::played(&dir, &self.dir.components().collect::<PathBuf>(), drill.killed())?;
             let mut out = std::io::stdout().lock();
             out.write_all(said.as_bytes())
                 .and_then(|()| out.flush())
