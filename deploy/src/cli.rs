@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::compare::Compare;
 use crate::configuration::{ConfigCommand, RulesCommand};
 use crate::demo::Demo;
+use crate::explain::Explain;
 use crate::plan::Plan;
 use crate::process::guard::Guard;
 use crate::process::watchdog::Watch;
@@ -32,6 +33,8 @@ pub enum Command {
     Demo(Demo),
     /// Show where everything stands
     Status(Status),
+    /// Show why a line's rows are what they are, with the arithmetic
+    Explain(Explain),
     /// Show what a changed configuration would move, before it is in force
     Plan(Plan),
     /// Compare what another tool allocated with what is visible

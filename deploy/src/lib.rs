@@ -7,6 +7,7 @@ pub mod compare;
 pub mod configuration;
 pub mod demo;
 pub mod drill;
+pub mod explain;
 pub mod folder;
 pub mod launch;
 pub mod plan;

@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         | Command::Run(_)
         | Command::Demo(_)
         | Command::Status(_)
+        | Command::Explain(_)
         | Command::Plan(_)
         | Command::Compare(_)
         | Command::Config(_)
@@ -61,6 +62,7 @@ fn run(command: Command) -> Result<u8> {
             demo.run()
         }
         Command::Status(status) => status.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Plan(plan) => plan.run(),
         Command::Compare(compare) => compare.run(),
         Command::Config(command) => command.run(),

@@ -178,6 +178,7 @@ fn parent() {
         | Subcommand::Watch(_)
         | Subcommand::Demo(_)
         | Subcommand::Status(_)
+        | Subcommand::Explain(_)
         | Subcommand::Plan(_)
         | Subcommand::Compare(_)
         | Subcommand::Config(_)

@@ -282,6 +282,10 @@ impl LineBatch {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
+    /// Ids of the lines, in order, without decoding anything else.
+    pub fn ids(&self) -> impl Iterator<Item = LineId> {
+        self.ids.chunks_exact(16).map(|id| LineId(Hash128(std::array::from_fn(|i| id[i]))))
+    }
     /// Decodes and checks every column.
     ///
     /// # Errors
@@ -292,9 +296,8 @@ impl LineBatch {
         if self.ids.len() != len * 16 {
             return Err(ColumnError::Length { column: "ids", got: self.ids.len() / 16, want: len });
         }
-        let id = |c: &[u8]| LineId(Hash128(std::array::from_fn(|i| c[i])));
         let mut lines = Lines {
-            id: self.ids.chunks_exact(16).map(id).collect(),
+            id: self.ids().collect(),
             charge_start: self.charge_start.decode("charge_start", len)?,
             charge_end: self.charge_end.decode("charge_end", len)?,
             billing_period: self.billing_period,

@@ -18,8 +18,9 @@ use super::face::Face;
 use super::facts::Facts;
 use super::line_money::{LineMoney, conserve};
 use super::party::Party;
-use super::program::Program;
+use super::program::{CompiledRule, Program};
 use super::rows::{Packed, RowWriter};
+use super::trace::{RuleTried, Trace, failing};
 
 /// Allocates the lines of one unit.
 ///
@@ -108,35 +109,78 @@ impl UnitAllocator {
         let batch = Batch::new(&program.fields, &program.tests, lines, self.walker.date, given)?;
         let currencies: Vec<Currency> = parsed(&lines.currency, "currency")?;
         self.walker.next_batch();
-        let mut drafts = Vec::new();
         for line in 0..lines.len() {
-            let money = LineMoney::of(lines, line);
-            let rule = self.rule(&program, &batch, line);
-            let walked = match rule {
-                Some(rule) => self.walker.walk(&program.rules[rule].chain, &batch, line, &money),
-                None => Err(LineError::NoRule),
-            };
             let currency = currencies[lines.currency.code(line) as usize - 1];
-            match walked {
-                Ok(()) => {
-                    std::mem::swap(&mut drafts, &mut self.walker.drafts);
-                    conserve(lines.id[line], &money, drafts.iter().map(|draft| &draft.money))?;
-                    self.write(&batch, line, currency, &drafts);
-                }
-                Err(error) => {
-                    let rule = rule.or(self.rules.last().copied());
-                    let rule = rule.map_or("", |rule| program.rules[rule].id.as_str());
-                    self.write_failure(
-                        &batch,
-                        line,
-                        currency,
-                        &money,
-                        &Face::of_failure(rule, &error),
-                    );
-                }
-            }
+            // One that fails has its row all the same.
+            self.allocate_line(&program, &batch, line, currency)?.ok();
         }
         Ok(self.rows.ready())
+    }
+
+    /// Appends the rows of a line. Where its allocation fails, that is one row, and the reason is given.
+    fn allocate_line(
+        &mut self,
+        program: &Program,
+        batch: &Batch<'_>,
+        line: usize,
+        currency: Currency,
+    ) -> Result<Result<(), LineError>, UnitError> {
+        let money = LineMoney::of(batch.lines(), line);
+        let rule = self.rule(program, batch, line);
+        let walked = match rule {
+            Some(rule) => self.walker.walk(&program.rules[rule].chain, batch, line, &money),
+            None => Err(LineError::NoRule),
+        };
+        match &walked {
+            Ok(()) => {
+                let drafts = std::mem::take(&mut self.walker.drafts);
+                let id = batch.lines().id[line];
+                conserve(id, &money, drafts.iter().map(|draft| &draft.money))?;
+                self.write(batch, line, currency, &drafts);
+                // For the next line to use.
+                self.walker.drafts = drafts;
+            }
+            Err(error) => {
+                let rule = rule.or(self.rules.last().copied());
+                let rule = rule.map_or("", |rule| program.rules[rule].id.as_str());
+                let face = Face::of_failure(rule, error);
+                self.write_failure(batch, line, currency, &money, &face);
+            }
+        }
+        Ok(walked)
+    }
+
+    /// What is done with one line, and why. For a unit of its own, which allocates nothing else.
+    ///
+    /// # Errors
+    /// When the batch is damaged, or rows do not add up to the line.
+    pub fn explain(&mut self, lines: &Lines, line: usize) -> Result<Trace, UnitError> {
+        let program = Arc::clone(&self.walker.program);
+        let batch = Batch::new(&program.fields, &program.tests, lines, self.walker.date, None)?;
+        let currencies: Vec<Currency> = parsed(&lines.currency, "currency")?;
+        let currency = currencies[lines.currency.code(line) as usize - 1];
+        let mut trace = Trace::default();
+        for rule in &self.rules {
+            let CompiledRule { id, node, .. } = &program.rules[*rule];
+            let because = failing(node, &program, &batch, line);
+            let takes = because.is_none();
+            trace.rules.push(RuleTried { id: id.clone(), takes, because });
+            if takes {
+                break;
+            }
+        }
+        self.walker.next_batch();
+        self.walker.recorder.start();
+        let allocated = self.allocate_line(&program, &batch, line, currency)?;
+        trace.steps = self.walker.recorder.finish();
+        trace.failed = allocated.err().map(|error| error.to_string());
+        self.rows.cut();
+        for packed in self.rows.ready() {
+            let rows = packed.batch.open()?;
+            let dimension = |place: u32| rows.dimensions[place as usize].clone();
+            trace.rows.extend(rows.rows.iter().map(|(money, at)| (dimension(*at), *money)));
+        }
+        Ok(trace)
     }
 
     /// The last batch of rows, if any is left, and what a person should know.

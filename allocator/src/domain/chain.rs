@@ -17,6 +17,7 @@ use super::memo::{Kept, Memo, Prepared};
 use super::notes::{Miss, NO_NOTES, Notes, NotesId};
 use super::prepare::{Answered, Preparer};
 use super::program::{Program, TierId, TierKind};
+use super::trace::{Outcome, Received, Recorder, inputs, passed};
 use super::warnings::{WarningId, Warnings, quote};
 use super::weights::{CostWeights, LacksField};
 
@@ -91,6 +92,8 @@ pub struct Walker {
     /// Rows of the line under way, in their order.
     pub drafts: Vec<Draft>,
     parts: Vec<LineMoney>,
+    /// Takes down what is done, for who asks why.
+    pub recorder: Recorder,
 }
 
 impl Walker {
@@ -116,6 +119,7 @@ impl Walker {
             splitter: MoneySplitter::default(),
             drafts: Vec::new(),
             parts: Vec::new(),
+            recorder: Recorder::default(),
         }
     }
 
@@ -138,7 +142,11 @@ impl Walker {
 
     /// The answer that a draft came from.
     pub fn prepared(&mut self, draft: &Draft) -> Option<&mut Prepared> {
-        match draft.place {
+        self.at(draft.place)
+    }
+
+    fn at(&mut self, place: Place) -> Option<&mut Prepared> {
+        match place {
             Place::Line(place) => self.by_line.prepared(place),
             Place::Unit(place) => self.by_unit.prepared(place),
         }
@@ -174,9 +182,20 @@ impl Walker {
                 TierKind::Composition(shares, chains) => {
                     let mut parts = Vec::with_capacity(chains.len());
                     self.splitter.split(money, shares, &mut parts);
+                    if self.recorder.is_on() {
+                        let workings = shares.workings(money.amount).parts.into_iter();
+                        let part = |((id, share), working): ((&String, _), _)| {
+                            let (identity, owner) = (id.clone(), String::new());
+                            Received { identity, owner, share, working }
+                        };
+                        let parts = shares.iter().zip(workings).map(part).collect();
+                        self.recorder.step(program, *tier, Vec::new(), Outcome::Parts(parts));
+                    }
+                    self.recorder.enter();
                     for (chain, part) in chains.iter().zip(&parts) {
                         self.chain(program, chain, batch, line, part)?;
                     }
+                    self.recorder.leave();
                     return Ok(());
                 }
                 // Shares by what others get, so it gives no weight itself.
@@ -197,19 +216,49 @@ impl Walker {
             };
             match place {
                 Ok(place) => {
+                    self.record_given(program, *tier, place, (batch, line), money);
                     self.give(place, money);
                     return Ok(());
                 }
-                Err(Some(miss)) => notes = self.notes.add(notes, *tier, miss, program),
-                Err(None) => {}
+                Err(miss) => {
+                    if self.recorder.is_on() {
+                        let inputs = inputs(program, *tier, batch, line);
+                        self.recorder.step(program, *tier, inputs, passed(miss));
+                    }
+                    if let Some(miss) = miss {
+                        notes = self.notes.add(notes, *tier, miss, program);
+                    }
+                }
             }
         }
         // Every chain ends in a tier that always applies, but a strict directory refuses even stated owners.
         if let Some(last) = chain.last() {
             let place = self.unallocated(program, *last, notes, batch, line, None);
+            self.record_given(program, *last, place, (batch, line), money);
             self.give(place, money);
         }
         Ok(())
+    }
+
+    fn record_given(
+        &mut self,
+        program: &Program,
+        tier: TierId,
+        place: Place,
+        (batch, line): (&Batch<'_>, usize),
+        money: &LineMoney,
+    ) {
+        if !self.recorder.is_on() {
+            return;
+        }
+        let Some(prepared) = self.at(place) else { return };
+        let workings = prepared.shares.workings(money.amount).parts.into_iter();
+        let received = prepared.shares.iter().zip(workings);
+        let received = received
+            .map(|((party, share), working)| Received::party(party, share, working))
+            .collect();
+        let inputs = inputs(program, tier, batch, line);
+        self.recorder.step(program, tier, inputs, Outcome::Gave(received));
     }
 
     /// The place of an answer, or why the tier does not apply.

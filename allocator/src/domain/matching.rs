@@ -65,6 +65,8 @@ pub enum Check {
     OneOf(BTreeSet<String>),
     /// One of these words, whatever their case.
     Word(&'static str),
+    /// The glob, as written, covers it.
+    Glob(String, Regex),
     /// The expression is found.
     Regex(Regex),
     /// One check holds.
@@ -85,7 +87,7 @@ impl Check {
         Ok(match pattern {
             // A value is trimmed before it is looked at, so what it is compared with is too.
             Pattern::Exact(text) => Self::OneOf([text.trim().to_owned()].into()),
-            Pattern::Glob(glob) => Self::Regex(compile_glob(glob, at)?),
+            Pattern::Glob(glob) => Self::Glob(glob.clone(), compile_glob(glob, at)?),
             Pattern::Regex(regex) => Self::Regex(compile_regex(regex, at)?),
             Pattern::AnyOf(patterns) => Self::any_of(patterns, place)?,
             Pattern::Present => Self::Present,
@@ -118,7 +120,9 @@ impl Check {
             Self::AnyOf(checks) => checks.iter().any(|check| check.holds(value)),
             Self::OneOf(texts) => value.is_some_and(|value| texts.contains(value)),
             Self::Word(word) => value.is_some_and(|value| value.eq_ignore_ascii_case(word)),
-            Self::Regex(regex) => value.is_some_and(|value| regex.is_match(value)),
+            Self::Glob(_, regex) | Self::Regex(regex) => {
+                value.is_some_and(|value| regex.is_match(value))
+            }
             Self::Compare(gt, lt) => {
                 let number = value.and_then(|value| Amount::parse(value).ok());
                 number.is_some_and(|n| gt.is_none_or(|gt| n > gt) && lt.is_none_or(|lt| n < lt))

@@ -12,6 +12,7 @@
 //! | `line_money` | the exact split of everything a line has, and the proof that nothing is lost |
 //! | `rows`, `warnings` | what comes out |
 //! | `allocate` | all of it for one unit |
+//! | `trace` | the engine's steps for one line, for who asks why |
 //! | `trial` | the tests that users write beside their rules |
 
 mod allocate;
@@ -32,6 +33,7 @@ mod party;
 mod prepare;
 mod program;
 mod rows;
+pub mod trace;
 pub mod trial;
 mod warnings;
 mod weights;

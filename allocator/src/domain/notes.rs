@@ -39,7 +39,8 @@ pub enum Miss {
 }
 
 impl Miss {
-    fn text(self) -> &'static str {
+    /// For people.
+    pub fn text(self) -> &'static str {
         match self {
             Self::UnknownOwner => "an owner is not in the directory",
             Self::NoResolution => "no resolution for the line",

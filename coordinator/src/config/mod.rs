@@ -8,6 +8,7 @@
 //! | [`settings`] | `apportion.yaml` |
 //! | [`tenant`] and the sections it names | a tenant's file |
 //! | [`built_in`] | the rules that kinds of sources bring along |
+//! | [`places`] | where something stands in the files
 //! | [`unbuilt`] | what cannot run yet |
 //! | [`schema`] | the JSON Schema of both files |
 
@@ -28,6 +29,7 @@ pub mod matching;
 pub mod names;
 pub mod owner;
 pub mod percent_table;
+pub mod places;
 pub mod problem;
 pub mod read;
 pub mod rule;

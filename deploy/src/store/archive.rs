@@ -6,7 +6,7 @@ use proto::config::TenantConfig;
 use proto::envelope::{self, Body, MESSAGE_BYTES_MAX};
 use proto::hash::Hash128;
 use proto::ids::TenantId;
-use proto::line::{LineBatch, Lines};
+use proto::line::{LineBatch, LineId, Lines};
 use proto::resolution::{IdentityResolution, ResolutionBatch};
 
 use super::unit::VisibleUnit;
@@ -48,6 +48,27 @@ pub fn archived_lines(
         "the archive of {tenant}/{source} {date} holds {found} lines instead of {lines}"
     );
     Ok(())
+}
+
+/// The archived batch that holds the line whose id starts with these hex digits, and its place there. `None`: none does.
+///
+/// # Errors
+/// When several lines' ids start so, or the archive is damaged.
+pub fn archived_line(
+    txn: &mut Transaction<'_>,
+    unit: &VisibleUnit,
+    start: &str,
+) -> Result<Option<(Lines, usize)>> {
+    let mut found: Option<(LineBatch, usize)> = None;
+    each::<LineBatch>(txn, unit, "line", unit.lines_generation, &mut |batch| {
+        let starts = |(_, id): &(usize, LineId)| id.to_string().starts_with(start);
+        for (at, _) in batch.ids().enumerate().filter(starts) {
+            let one = found.replace((batch.clone(), at)).is_none();
+            ensure!(one, "several lines have an id that starts with {start}: give more of it");
+        }
+        Ok(())
+    })?;
+    found.map(|(batch, at)| Ok((batch.open()?, at))).transpose()
 }
 
 /// Hands over the resolutions of a visible unit, batch by batch.

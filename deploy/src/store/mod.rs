@@ -1,6 +1,7 @@
 //! What the commands read in Postgres: all of their SQL. Only `plan` writes: what it found out.
 
 mod archive;
+mod explain;
 mod plan;
 mod progress;
 mod sources;
@@ -8,7 +9,10 @@ mod totals;
 mod trouble;
 mod unit;
 
-pub use archive::{archived_lines, archived_resolutions, config_version};
+pub use archive::{archived_line, archived_lines, archived_resolutions, config_version};
+pub use explain::{
+    EmittedTo, FoundLine, Of, StoredRow, commit_of, emitted_to, lines_of, stored_rows,
+};
 pub use plan::{PlanRow, PlannedUnit, PlannedVisible, planned, plans_like, save_plan};
 pub use progress::{Progress, progress};
 pub use sources::{Leader, RunRow, SourceRow, Work, leader, run, sources, tasks, work};

@@ -30,6 +30,7 @@ mod shares;
 mod split;
 mod sum;
 mod text;
+mod working;
 
 #[cfg(test)]
 mod tests;
@@ -41,3 +42,4 @@ pub use shares::{Shares, SharesError};
 pub use split::{MIN_SPLIT_SCALE, Splitter};
 pub use sum::{ExactSum, SumError};
 pub use text::AmountText;
+pub use working::{Working, Workings};

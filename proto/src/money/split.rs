@@ -60,7 +60,7 @@ impl<K> Shares<K> {
 }
 
 /// Magnitude of the amount in units of 10^-scale, and that scale.
-fn fine_units(amount: Amount) -> (u128, u32) {
+pub(super) fn fine_units(amount: Amount) -> (u128, u32) {
     let (units, scale) = (amount.units(), amount.scale());
     // 96 bits times 10^10 stay below 2^130: the product may overflow, hence checked.
     let mut finer = MIN_SPLIT_SCALE.saturating_sub(scale);

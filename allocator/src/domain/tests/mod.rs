@@ -9,7 +9,7 @@ use proto::config::{
 };
 use proto::hash::Hash128;
 use proto::ids::{SourceId, TenantId};
-use proto::line::{BillingLineItem, LineBatch, LineBatchBuilder, LineId, Measure};
+use proto::line::{BillingLineItem, LineBatch, LineBatchBuilder, LineId, Lines, Measure};
 use proto::manifest::Totals;
 use proto::money::{Amount, ExactSum};
 use proto::report::Warning;
@@ -17,6 +17,7 @@ use proto::resolution::IdentityResolution;
 use proto::row::{ChargebackRow, RowBatch};
 use proto::time::{UnitDate, UtcSeconds};
 
+use super::trace::Outcome;
 use super::{DriverWeights, Facts, Program, UnitAllocator};
 
 mod cost;
@@ -27,6 +28,7 @@ mod owners;
 mod property;
 mod speed;
 mod tiers;
+mod trace;
 mod trials;
 
 pub fn amount(text: &str) -> Amount {
@@ -149,6 +151,30 @@ pub struct Ran {
     pub warnings: Vec<Warning>,
 }
 
+/// Units of at most so many lines are also explained, line by line.
+const EXPLAINED_MAX: usize = 60;
+
+/// The rows of every line as its explanation has them; its steps tell the same parties and amounts.
+fn explained(unit: &mut UnitAllocator, batches: impl Iterator<Item = Lines>) -> Vec<ChargebackRow> {
+    let mut rows = Vec::new();
+    for lines in batches {
+        for at in 0..lines.len() {
+            let trace = unit.explain(&lines, at).unwrap();
+            let given = trace.steps.iter().filter_map(|step| match &step.outcome {
+                Outcome::Gave(received) => Some(received),
+                Outcome::Passed(_) | Outcome::Parts(_) => None,
+            });
+            let given: Vec<_> =
+                given.flatten().map(|to| (to.identity.clone(), to.working.part)).collect();
+            let told = trace.rows.iter().map(|(why, money)| (why.identity.clone(), money.amount));
+            assert!(trace.failed.is_some() || given == told.collect::<Vec<_>>(), "{trace:?}");
+            let row = |(dimension, money)| ChargebackRow { dimension, money };
+            rows.extend(trace.rows.into_iter().map(row));
+        }
+    }
+    rows
+}
+
 /// Allocates lines, in batches of at most `per_batch`.
 pub fn run_in(
     config: &TenantConfig,
@@ -157,15 +183,19 @@ pub fn run_in(
     per_batch: usize,
 ) -> Ran {
     let program = Arc::new(Program::compile(config, &source()).unwrap());
-    let mut facts = Facts::default();
-    facts.add(resolutions);
-    let drivers = DriverWeights { pending: true, ..DriverWeights::default() };
-    let mut unit = UnitAllocator::new(program, date(), facts, drivers);
     let batches = || lines.chunks(per_batch).map(|lines| batch(lines).open().unwrap());
-    if unit.needs_weights() {
-        batches().for_each(|lines| unit.weigh(&lines).unwrap());
-        unit.weighed();
-    }
+    let ready = || {
+        let mut facts = Facts::default();
+        facts.add(resolutions.clone());
+        let drivers = DriverWeights { pending: true, ..DriverWeights::default() };
+        let mut unit = UnitAllocator::new(Arc::clone(&program), date(), facts, drivers);
+        if unit.needs_weights() {
+            batches().for_each(|lines| unit.weigh(&lines).unwrap());
+            unit.weighed();
+        }
+        unit
+    };
+    let mut unit = ready();
     let mut packed: Vec<_> = batches().flat_map(|lines| unit.allocate(&lines).unwrap()).collect();
     let (last, warnings) = unit.finish();
     packed.extend(last);
@@ -184,6 +214,9 @@ pub fn run_in(
     let mut expected = Totals::default();
     lines.iter().for_each(|line| expected.add_line(line));
     assert_eq!(ran.totals, expected, "rows add up to their lines");
+    if lines.len() <= EXPLAINED_MAX {
+        assert_eq!(explained(&mut ready(), batches()), ran.rows, "explanations tell other rows");
+    }
     ran
 }
 

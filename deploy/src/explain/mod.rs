@@ -1,0 +1,276 @@
+//! `apportion explain`: one line as billed, why its rows are what they are, and the arithmetic, to be redone by hand.
+//!
+//! The line, its resolution and the configuration come from the archive, so it works after the stream has expired; the
+//! steps are those of the allocator's own engine, and what it comes to is compared with what is stored.
+
+mod document;
+mod text;
+
+use std::io::Write;
+use std::sync::Arc;
+
+use allocator::domain::Program;
+use allocator::domain::trace::Trace;
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use coordinator::config::places;
+use postgres::Transaction;
+use proto::ids::{SourceId, TenantId};
+use proto::line::{BillingLineItem, Measure};
+use proto::resolution::IdentityResolution;
+use proto::row::{RowDimension, RowMoney};
+use proto::time::UnitDate;
+
+use crate::configuration;
+use crate::reach::Reach;
+use crate::recompute::engine;
+use crate::store::{self, EmittedTo, FoundLine, Of, StoredRow, VisibleUnit};
+
+pub use text::brief;
+
+/// Lines of an identity or resource that are listed.
+const LISTED: i64 = 20;
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Whose
+    #[arg(long, value_name = "ID")]
+    pub tenant: TenantId,
+    /// The day that it is charged for
+    #[arg(long, value_name = "DATE")]
+    pub date: UnitDate,
+    /// Only of this source [default: all]
+    #[arg(long, value_name = "ID")]
+    pub source: Option<SourceId>,
+    /// What to explain.
+    #[command(flatten)]
+    pub which: Which,
+    /// Which database; with `--config` the rule is shown with its place in the files there.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to explain.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// A line, by its id or the start of it: column `line_id` of the outputs
+    #[arg(long, value_name = "ID")]
+    pub line: Option<String>,
+    /// A row, by the key that `explain` prints: LINE/RULE/TIER.PART/IDENTITY
+    #[arg(long, value_name = "KEY")]
+    pub row: Option<String>,
+    /// The lines of an identity, such as `tag:checkout`; the largest is explained
+    #[arg(long, value_name = "ID")]
+    pub identity: Option<String>,
+    /// The lines of a resource; the largest is explained
+    #[arg(long, value_name = "ID")]
+    pub resource: Option<String>,
+}
+
+/// A line with everything that is known of it.
+pub struct Explained {
+    /// The date that it is part of.
+    pub unit: VisibleUnit,
+    /// As billed.
+    pub line: BillingLineItem,
+    /// Which of its costs is its amount.
+    pub cost: Option<Measure>,
+    /// Its resolution, if it has one.
+    pub resolution: Option<IdentityResolution>,
+    /// Why.
+    pub trace: Trace,
+    /// Where the rule stands in the user's files, if that is known.
+    pub place: Option<String>,
+    /// The commit of the configuration that made it.
+    pub commit: Option<String>,
+    /// What is stored.
+    pub stored: Vec<StoredRow>,
+    /// Whether that is what the engine made of it now.
+    pub same: bool,
+    /// Where the date was carried.
+    pub emitted: Vec<EmittedTo>,
+}
+
+/// The lines that an identity or resource has to do with.
+pub struct Listed {
+    /// How many there are.
+    pub all: i64,
+    /// The largest.
+    pub lines: Vec<(SourceId, FoundLine)>,
+}
+
+impl Explain {
+    /// Prints it; the exit code: 1 when what is stored is not what the rules make of the line.
+    ///
+    /// # Errors
+    /// When there is no such line, or the archive or database cannot be read.
+    pub fn run(self) -> Result<u8> {
+        let mut database = self.reach.database()?;
+        let mut view = store::view(&mut database.client)?;
+        let day = Some(self.date);
+        let units =
+            store::visible_units(&mut view, &self.tenant, self.source.as_ref(), (day, day))?;
+        ensure!(
+            !units.is_empty(),
+            "nothing of {} is visible on {}: `apportion status` says what is",
+            self.tenant,
+            self.date
+        );
+        let (listed, start, row) = self.wanted(&mut view, &units)?;
+        let mut explained = found(&mut view, &units, &start)?;
+        explained.place = self.place(&explained)?;
+        if let Some(key) = &row {
+            let keys: Vec<String> = explained.keys();
+            ensure!(
+                keys.contains(key),
+                "line {start} has no row {key}; it has\n  {}",
+                keys.join("\n  ")
+            );
+        }
+        let said = match self.json {
+            true => document::document(&explained, listed.as_ref(), row.as_deref())?,
+            false => text::text(&explained, listed.as_ref(), row.as_deref()),
+        };
+        let mut out = std::io::stdout().lock();
+        out.write_all(said.as_bytes())
+            .and_then(|()| out.flush())
+            .context("nobody listens on stdout")?;
+        Ok(u8::from(!explained.same))
+    }
+
+    /// Lines to list, the start of the id of the line to explain, and the row that is meant.
+    fn wanted(
+        &self,
+        view: &mut Transaction<'_>,
+        units: &[VisibleUnit],
+    ) -> Result<(Option<Listed>, String, Option<String>)> {
+        let Which { line, row, identity, resource } = &self.which;
+        if let Some(line) = line {
+            return Ok((None, line.trim().to_lowercase(), None));
+        }
+        if let Some(key) = row {
+            let (line, _) = key.split_once('/').context(
+                "a row's key is LINE/RULE/TIER.PART/IDENTITY: `explain --line ID` prints those of a line",
+            )?;
+            return Ok((None, line.to_owned(), Some(key.clone())));
+        }
+        let (of, what) = match (identity, resource) {
+            (Some(id), _) => (Of::Identity(id), format!("identity {id}")),
+            (None, Some(id)) => (Of::Resource(id), format!("resource {id}")),
+            (None, None) => bail!("which line? Give --line, --row, --identity or --resource"),
+        };
+        let mut listed = Listed { all: 0, lines: Vec::new() };
+        for unit in units {
+            let (all, lines) = store::lines_of(view, unit, of, LISTED)?;
+            listed.all += all;
+            listed.lines.extend(lines.into_iter().map(|line| (unit.source.clone(), line)));
+        }
+        let (_, first) = listed
+            .lines
+            .first()
+            .with_context(|| format!("{what} has no row of {} on {}", self.tenant, self.date))?;
+        let first = first.line.clone();
+        Ok((Some(listed), first, None))
+    }
+
+    /// Where the rule that takes the line stands, if the folder that is named holds the rules that made its rows.
+    fn place(&self, explained: &Explained) -> Result<Option<String>> {
+        let Some(folder) = &self.reach.config else { return Ok(None) };
+        let config = configuration::load(folder)?;
+        let unit = &explained.unit;
+        let Some(tenant) = config.tenants.get(&unit.tenant) else { return Ok(None) };
+        let same = tenant.source(&unit.source).is_some()
+            && tenant.rules_hash(&unit.source, unit.date)? == unit.rules;
+        let rule = explained.trace.rules.last().filter(|rule| rule.takes && same);
+        Ok(rule.and_then(|rule| places::of_rule(folder, &unit.tenant, &rule.id)))
+    }
+}
+
+/// Explains the line whose id starts so, of the first of these units that has it.
+///
+/// # Errors
+/// When none has it, or the archive or database cannot be read.
+pub fn found(view: &mut Transaction<'_>, units: &[VisibleUnit], start: &str) -> Result<Explained> {
+    ensure!(
+        !start.is_empty() && start.chars().all(|c| c.is_ascii_hexdigit()),
+        "{start:?} is no line id: these are 32 hex digits, column line_id of the outputs"
+    );
+    for unit in units {
+        let Some((lines, at)) = store::archived_line(view, unit, start)? else { continue };
+        let line = lines.item(at)?;
+        let config = store::config_version(view, &unit.tenant, unit.config)?;
+        let program = Arc::new(Program::compile(&config, &unit.source)?);
+        let trace = engine(view, unit, &program)?.explain(&lines, at)?;
+        let resolution = resolution(view, unit, &line)?;
+        let stored = store::stored_rows(view, unit, line.id)?;
+        let mut made: Vec<StoredRow> =
+            trace.rows.iter().map(|(why, money)| as_stored(why, money)).collect();
+        made.sort();
+        return Ok(Explained {
+            cost: config.source(&unit.source).map(proto::config::SourceConfig::cost),
+            same: made == stored,
+            emitted: store::emitted_to(view, unit)?,
+            commit: store::commit_of(view, unit)?,
+            place: None,
+            unit: unit.clone(),
+            line,
+            resolution,
+            trace,
+            stored,
+        });
+    }
+    let dates: Vec<String> = units.iter().map(|u| format!("{}/{}", u.source, u.date)).collect();
+    bail!("no line of {} has an id that starts with {start}", dates.join(", "))
+}
+
+fn resolution(
+    view: &mut Transaction<'_>,
+    unit: &VisibleUnit,
+    line: &BillingLineItem,
+) -> Result<Option<IdentityResolution>> {
+    let Some(key) = &line.resolution_key else { return Ok(None) };
+    let mut found = None;
+    store::archived_resolutions(view, unit, &mut |resolutions| {
+        let at = line.charge_start;
+        let speaks =
+            |r: &&IdentityResolution| r.key == *key && r.window_start <= at && at < r.window_end;
+        found = found.take().or_else(|| resolutions.iter().find(speaks).cloned());
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// A row of the engine as the ledger stores it.
+fn as_stored(why: &RowDimension, money: &RowMoney) -> StoredRow {
+    let measure = |measure: Measure| money.measures[measure as usize].unwrap_or(money.amount);
+    let [billed, effective, contracted, list] = Measure::ALL.map(measure);
+    StoredRow {
+        tier: i32::from(why.tier),
+        part: i32::from(why.part),
+        identity: why.identity.clone(),
+        owner: why.owner.clone(),
+        rule: why.rule.clone(),
+        cost_type: why.cost_type.word().to_owned(),
+        method: why.method.clone(),
+        detail: why.detail.clone(),
+        share: money.share.to_string(),
+        costs: [money.amount, billed, effective, contracted, list].map(|cost| cost.to_string()),
+        quantities: money.quantities.map(|quantity| quantity.map(|q| q.to_string())),
+    }
+}
+
+impl Explained {
+    /// A key for each row, in the order of the trace.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        let key = |(why, _): &(RowDimension, RowMoney)| {
+            format!("{}/{}/{}.{}/{}", self.line.id, why.rule, why.tier, why.part, why.identity)
+        };
+        self.trace.rows.iter().map(key).collect()
+    }
+}
