@@ -1,8 +1,8 @@
 //! What is configured and does not run yet. It parses and is checked; running refuses it.
 
 use proto::config::{
-    Aggregation, CostShare, CostWindow, Driver, EmitterConfig, OnBadLine, Rule, SourceScope,
-    SourceSettings, TenantConfig, Tier, Usage,
+    Aggregation, CostShare, CostWindow, Driver, EmitterConfig, Rule, SourceScope, SourceSettings,
+    TenantConfig, Tier, Usage,
 };
 
 use super::problem::Problem;
@@ -11,12 +11,6 @@ use super::problem::Problem;
 #[must_use]
 pub fn refuse_unbuilt(config: &TenantConfig) -> Vec<Problem> {
     let mut found = Found { file: format!("tenants/{}.yaml", config.tenant), problems: Vec::new() };
-    if config.on_bad_line == OnBadLine::Hold {
-        found.add(
-            "`on_bad_line: hold` does not run yet".to_owned(),
-            "write `on_bad_line: quarantine`",
-        );
-    }
     for source in &config.sources {
         if let SourceSettings::Unbuilt { kind, .. } = &source.settings {
             let what = format!("source `{}`: kind {kind} does not run yet", source.id);

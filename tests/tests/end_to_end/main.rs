@@ -16,6 +16,7 @@ mod bytes;
 mod changes;
 mod compare;
 mod explain;
+mod hold;
 mod kills;
 mod plan;
 mod shared;
