@@ -21,6 +21,7 @@ mod kills;
 mod plan;
 mod shared;
 mod storm;
+mod unallocated;
 
 fn day(text: &str) -> UnitDate {
     text.parse().expect("a date")
