@@ -3,6 +3,8 @@
 mod check;
 mod print;
 #[cfg(test)]
+mod sunbird;
+#[cfg(test)]
 mod tests;
 
 use std::io::Write;
