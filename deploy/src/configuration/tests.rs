@@ -145,7 +145,7 @@ fn a_check_says_everything_in_one_go() {
     assert!(text.contains("test `t`: ") && text.contains("x got 1, not nothing"), "{text}");
     assert!(
         text.contains(
-            "note: tenants/b.yaml: rule `r`: in_proportion_to_cost runs over the line's date only"
+            "note: tenants/b.yaml:2:21: rule `r`: in_proportion_to_cost runs over the line's date only"
         ),
         "{text}"
     );
