@@ -1,6 +1,8 @@
 //! `apportion config check|schema` and `apportion rules show`.
 
 mod check;
+#[cfg(test)]
+mod mends;
 mod print;
 #[cfg(test)]
 mod sunbird;

@@ -20,7 +20,7 @@ fn read(folder: &Path) -> Config {
 }
 
 /// The example in a folder of its own, with tests added to its one.
-fn example_with(tests: &str) -> tempfile::TempDir {
+pub(super) fn example_with(tests: &str) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for name in ["owners.csv", "accounts.csv", "principals.csv", "network-2026h2.csv", "kafka.yaml"]
     {

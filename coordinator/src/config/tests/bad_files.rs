@@ -85,7 +85,7 @@ fn every_problem_of_every_file_in_one_go() {
 tenants/a.yaml:1:41: `files` is an empty list (write at least one entry, or remove the key)
   1 | sources: { cloud: { kind: focus, files: [] } }
     |                                         ^
-tenants/a.yaml:2:11: `lookback` is \"5\" (write whole days, such as 5d)
+tenants/a.yaml:2:11: `lookback` is \"5\" (write its unit: did you mean `5d`?)
   2 | lookback: 5
     |           ^
 tenants/b.yaml:1:1: the tenant lacks `sources` (add `sources: …`)
@@ -175,8 +175,8 @@ fn tables() {
     assert_eq!(
         wrong("tables: { t: { file: teams.csv, key: [SubAcountId], value: teem } }"),
         [
-            "teams.csv:1:1: the file has no column `SubAcountId` (did you mean `SubAccountId`?)",
-            "teams.csv:1:1: the file has no column `teem` (did you mean `team`?)"
+            "tenants/acme.yaml:2:39: teams.csv has no column `SubAcountId` (did you mean `SubAccountId`?)",
+            "tenants/acme.yaml:2:60: teams.csv has no column `teem` (did you mean `team`?)"
         ]
     );
     assert_eq!(
@@ -242,7 +242,7 @@ fn owner_files() {
             ("o.csv", text),
         ])
     };
-    assert!(owners("name\na\n").contains("o.csv:1:1: the file has no column `id`"));
+    assert!(owners("name\na\n").contains("o.csv:1:1: o.csv has no column `id`"));
     assert!(
         owners("id,alias\na,b\n")
             .contains("the owner file has no use for the column `alias` (did you mean `aliases`?)")
