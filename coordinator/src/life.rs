@@ -9,7 +9,7 @@ use runtime::store::Store;
 use tokio::time::Instant;
 
 use crate::CoordinatorError;
-use crate::config::{self, Config, Problems, refuse_unbuilt};
+use crate::config::{self, Config, Problems};
 use crate::domain::backoff::RESEND_AFTER;
 use crate::incarnation;
 use crate::keeper::{Order, StateHandle};
@@ -207,7 +207,7 @@ fn retried<T>(done: Result<T, CoordinatorError>) -> Result<Option<T>, Coordinato
 pub fn load(folder: &Path) -> Result<Config, CoordinatorError> {
     let mut config = config::load(folder, &|name| std::env::var(name).ok())?;
     config.dir = config.dir.canonicalize().unwrap_or(config.dir);
-    let unbuilt: Vec<_> = config.tenants.values().flat_map(refuse_unbuilt).collect();
+    let unbuilt = config.unbuilt();
     if unbuilt.is_empty() { Ok(config) } else { Err(Problems(unbuilt).into()) }
 }
 

@@ -142,8 +142,8 @@ impl<'b> Batch<'b> {
     }
 
     fn work_out(&self, field: FieldId) -> FieldColumn<'b> {
-        if let Some(value) = self.given.and_then(|given| given.get(self.fields.name(field))) {
-            return constant(clean(value).map(Cow::Borrowed));
+        if let Some(value) = self.given.and_then(|given| stated(given, self.fields.name(field))) {
+            return constant(clean_owned(value));
         }
         match self.fields.plan(field) {
             Plan::Cell(name) => self.cell(name),
@@ -241,6 +241,16 @@ impl<'b> Batch<'b> {
         let codes = (0..self.lines.len()).map(|i| coder.code(get(i), || text(get(i)))).collect();
         FieldColumn { codes: Codes::Own(codes), values: coder.values }
     }
+}
+
+/// What a test states of a field. Its tags are found as those of lines are: keys compare trimmed and without case.
+fn stated(given: &BTreeMap<Field, String>, field: &Field) -> Option<String> {
+    let Field::Tag(key) = field else { return given.get(field).cloned() };
+    let tag = |(field, value): (&Field, &String)| {
+        let Field::Tag(key) = field else { return None };
+        Some((key.clone(), value.clone()))
+    };
+    tags::get(&given.iter().filter_map(tag).collect::<Tags>(), key).map(str::to_owned)
 }
 
 /// Gives each distinct key a code, and its value.

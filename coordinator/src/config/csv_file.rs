@@ -68,12 +68,12 @@ impl CsvFile {
         report.at(&Place::line(&self.file, line), what, mend);
     }
 
-    /// Index of a column that must be there.
-    pub fn column(&self, name: &str, report: &mut Report) -> Option<usize> {
+    /// Index of a column that must be there; `at` is where somebody asks for it.
+    pub fn column(&self, name: &str, at: &Place, report: &mut Report) -> Option<usize> {
         let found = self.header.iter().position(|column| column == name);
         if found.is_none() {
             let mend = suggest(name, self.header.iter().map(String::as_str));
-            self.note(1, &format!("the file has no column `{name}`"), &mend, report);
+            report.at(at, format!("{} has no column `{name}`", self.file.name), mend);
         }
         found
     }

@@ -139,10 +139,22 @@ pub fn regex(node: &Node, report: &mut Report) -> Option<Regex> {
             report.at(
                 &node.at,
                 format!("the regular expression {text:?} is not understood: {last}"),
-                "mend it (look-around and back-references do not exist here)",
+                mended(text),
             );
             None
         }
+    }
+}
+
+/// How to mend an expression: closed, where that is what it lacks.
+fn mended(text: &str) -> String {
+    let closings = [")", "]", "])", "}", "))"].map(|end| format!("{text}{end}"));
+    let found = closings
+        .iter()
+        .find(|closed| RegexBuilder::new(closed).size_limit(REGEX_SIZE).build().is_ok());
+    match found {
+        Some(closed) => format!("close what was opened, for instance: `{closed}`"),
+        None => "mend it (look-around and back-references do not exist here)".to_owned(),
     }
 }
 

@@ -8,14 +8,14 @@
 //! | [`settings`] | `apportion.yaml` |
 //! | [`tenant`] and the sections it names | a tenant's file |
 //! | [`built_in`] | the rules that kinds of sources bring along |
-//! | [`places`] | where something stands in the files
+//! | [`places`] | where something stands in the files |
 //! | [`unbuilt`] | what cannot run yet |
 //! | [`schema`] | the JSON Schema of both files |
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use proto::config::TenantConfig;
+use proto::config::{RuleTest, TenantConfig};
 use proto::ids::TenantId;
 
 pub mod built_in;
@@ -55,6 +55,7 @@ pub use settings::{Secret, Settings};
 pub use trial::run as run_tests;
 pub use unbuilt::refuse_unbuilt;
 
+use places::Places;
 use problem::Report;
 use yaml::{Node, Value};
 
@@ -69,6 +70,32 @@ pub struct Config {
     pub dir: PathBuf,
     /// The Git commit that is checked out there, if any.
     pub git_commit: Option<String>,
+    /// Where things stand in each tenant's file.
+    pub places: BTreeMap<TenantId, Places>,
+}
+
+impl Config {
+    /// Everything that cannot run yet, each where it stands.
+    #[must_use]
+    pub fn unbuilt(&self) -> Vec<Problem> {
+        self.pointed(refuse_unbuilt)
+    }
+
+    /// The users' tests that fail, each where it stands. `run`: see [`run_tests`].
+    pub fn failed_tests(
+        &self,
+        run: impl Fn(&TenantConfig, &RuleTest) -> Result<(), String>,
+    ) -> Vec<Problem> {
+        self.pointed(|tenant| run_tests(tenant, &run))
+    }
+
+    fn pointed(&self, find: impl Fn(&TenantConfig) -> Vec<Problem>) -> Vec<Problem> {
+        let of = |(id, tenant): (&TenantId, &TenantConfig)| {
+            let places = self.places.get(id).cloned().unwrap_or_default();
+            find(tenant).into_iter().map(move |problem| places.point(problem)).collect::<Vec<_>>()
+        };
+        self.tenants.iter().flat_map(of).collect()
+    }
 }
 
 /// Reads a folder. `env` looks up variables for `${VAR}`.
@@ -87,19 +114,21 @@ pub fn load(dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, 
     let empty = || (Settings::default(), None);
     let (settings, defaults) =
         node.map_or_else(empty, |node| settings::settings(&node, dir, &mut report));
-    let mut tenants = BTreeMap::new();
+    let (mut tenants, mut places) = (BTreeMap::new(), BTreeMap::new());
     for (id, path) in folder::tenant_files(dir, &mut report) {
         let Some(mut node) = file(dir, &path, env, &mut report) else { continue };
         tenant::add_defaults(&mut node, defaults.as_ref(), &mut report);
         if let Value::Null = node.value {
             node.value = Value::Map(Vec::new());
         }
+        places.insert(id.clone(), Places::of(&node));
         tenants
             .extend(tenant::tenant(id.clone(), &node, dir, &mut report).map(|tenant| (id, tenant)));
     }
     emitter::clashes(dir, tenants.values(), &mut report);
     report.finish()?;
-    Ok(Config { settings, tenants, dir: dir.to_owned(), git_commit: git::commit_of(dir) })
+    let git_commit = git::commit_of(dir);
+    Ok(Config { settings, tenants, dir: dir.to_owned(), git_commit, places })
 }
 
 fn file(dir: &Path, path: &Path, env: value::Env<'_>, report: &mut Report) -> Option<Node> {

@@ -24,6 +24,8 @@ pub struct Names {
     pub contents: BTreeMap<String, Table>,
     /// Ids and aliases of the owner directory, when it is strict.
     pub strict_owners: Option<BTreeSet<String>>,
+    /// The owner file, and its columns.
+    pub owner_file: Option<(String, Vec<String>)>,
 }
 
 /// The keys of a section.
@@ -53,17 +55,27 @@ pub fn owner(name: &str, at: &Place, names: &Names, report: &mut Report) {
         && !owners.contains(name)
     {
         let near = suggest(name, owners.iter().map(String::as_str));
-        let mend = if near.starts_with("did you mean") {
-            near
-        } else {
-            "add it to the file of `owners`".to_owned()
-        };
+        let mend = if near.starts_with("did you mean") { near } else { missing_line(name, names) };
         report.at(
             at,
             format!("owner `{name}` is not in the owner directory, which is strict"),
             mend,
         );
     }
+}
+
+/// The line that the owner file lacks.
+fn missing_line(name: &str, names: &Names) -> String {
+    let Some((file, header)) = &names.owner_file else {
+        return "add it to the file of `owners`".to_owned();
+    };
+    let cell = |column: &String| match column == "id" {
+        true if name.contains([',', '"']) => format!("\"{}\"", name.replace('"', "\"\"")),
+        true => name.to_owned(),
+        false => String::new(),
+    };
+    let line: Vec<String> = header.iter().map(cell).collect();
+    format!("add the line `{}` to {file}", line.join(","))
 }
 
 /// Reports virtual tags and tables that look at themselves, directly or through each other.

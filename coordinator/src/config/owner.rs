@@ -37,7 +37,8 @@ pub fn owners(node: &Node, cx: &mut Cx<'_>) -> Option<Owners> {
         let what = format!("the owner file has no use for the column `{column}`");
         cx.report.at(&Place::line(&file.file, 1), what, suggest(column, OWNER_COLUMNS));
     }
-    let id = file.column("id", cx.report)?;
+    let id = file.column("id", &Place::line(&file.file, 1), cx.report)?;
+    cx.names.owner_file = Some((file.file.name.clone(), file.header.clone()));
     let mut rows = Vec::new();
     for (line, cells) in &file.rows {
         let Some(valid) = file.validity(*line, cells, cx.report) else { continue };

@@ -1,12 +1,68 @@
 //! Where in the user's files something stands, for who explains.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use proto::ids::TenantId;
 
 use super::folder;
-use super::problem::Report;
+use super::problem::{Place, Problem, Report};
 use super::yaml::{self, Node, Value};
+
+/// Keys of list entries that tell them apart.
+const NAMES: [&str; 2] = ["id", "name"];
+/// `emitters.ID.KEY` is as deep as problems point without having read the file themselves.
+const DEPTH: usize = 3;
+
+/// Where the parts of a tenant's file stand: by the keys that lead to them, and by id or name in lists.
+#[derive(Debug, Clone, Default)]
+pub struct Places(BTreeMap<Vec<String>, Place>);
+
+impl Places {
+    /// Everything of a file, three levels deep.
+    #[must_use]
+    pub fn of(root: &Node) -> Self {
+        let mut places = BTreeMap::new();
+        note(root, &mut Vec::new(), &mut places);
+        Self(places)
+    }
+
+    /// The problem at the place of what it is about, or of the nearest that is above that.
+    #[must_use]
+    pub fn point(&self, problem: Problem) -> Problem {
+        let mut above = (1..=problem.path.len()).rev();
+        match above.find_map(|depth| self.0.get(&problem.path[..depth])) {
+            Some(place) => Problem::at(place, problem.what, problem.mend),
+            None => problem,
+        }
+    }
+}
+
+fn note(node: &Node, path: &mut Vec<String>, places: &mut BTreeMap<Vec<String>, Place>) {
+    if path.len() == DEPTH {
+        return;
+    }
+    let mut below = |name: &str, at: &Place, node: &Node| {
+        path.push(name.to_owned());
+        places.entry(path.clone()).or_insert_with(|| at.clone());
+        note(node, path, places);
+        path.pop();
+    };
+    match &node.value {
+        Value::Map(entries) => {
+            entries.iter().for_each(|each| below(&each.key, &each.key_at, &each.value));
+        }
+        Value::List(nodes) => {
+            for node in nodes {
+                let name = NAMES.iter().find_map(|key| entry(node, key));
+                if let Some(Node { at, value: Value::Text { text, .. } }) = name {
+                    below(text, at, node);
+                }
+            }
+        }
+        Value::Null | Value::Text { .. } => {}
+    }
+}
 
 /// The place of a rule of a tenant: `tenants/acme.yaml:31:5`. `None`: it is built in, or the file cannot be read.
 #[must_use]

@@ -5,12 +5,18 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A file that was read, kept for its name and its lines.
-#[derive(Debug)]
 pub struct SourceFile {
     /// Relative to the configuration folder, with `/`.
     pub name: String,
     /// Its text.
     pub text: String,
+}
+
+/// The name alone: the text may hold secrets.
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
 }
 
 /// A spot in a file. Line and column count from 1; line 0 means the file as a whole.
@@ -46,7 +52,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// One thing that is wrong. Printed as `file:line:column: what (how to mend it)`.
+/// One thing that is wrong. Printed as `file:line:column: what (how to mend it)`, with the line and a caret below.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// File, relative to the configuration folder; or the folder itself.
@@ -60,7 +66,45 @@ pub struct Problem {
     /// How to mend it.
     pub mend: String,
     /// The line's text, where it may be shown.
-    pub excerpt: Option<String>,
+    pub excerpt: Option<Excerpt>,
+    /// Keys, ids and names from the root of the tenant's file to what it is about, while its place is not known.
+    pub path: Vec<String>,
+}
+
+/// A line, or what stands around the place where it is long.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Excerpt {
+    /// Without user and password of addresses.
+    pub text: String,
+    /// Characters before the place; `None`: something before it is hidden.
+    pub before: Option<usize>,
+}
+
+impl Excerpt {
+    /// Most characters that are shown.
+    const MOST: usize = 120;
+
+    /// A line, and a column in it from 1.
+    fn of(line: &str, column: usize) -> Self {
+        let line = line.trim_end();
+        let before = column.saturating_sub(1);
+        let shown = masked(line);
+        if shown != line {
+            let long = shown.chars().count() > Self::MOST;
+            let cut: String = shown.chars().take(Self::MOST).collect();
+            return Self { text: if long { format!("{cut}…") } else { cut }, before: None };
+        }
+        let count = line.chars().count();
+        let first = match count > Self::MOST {
+            true => before.saturating_sub(Self::MOST / 3).min(count - Self::MOST),
+            false => 0,
+        };
+        let middle: String = line.chars().skip(first).take(Self::MOST).collect();
+        let (left, right) = (first > 0, first + Self::MOST < count);
+        let text =
+            format!("{}{middle}{}", if left { "…" } else { "" }, if right { "…" } else { "" });
+        Self { text, before: Some(before - first + usize::from(left)) }
+    }
 }
 
 impl Problem {
@@ -72,15 +116,20 @@ impl Problem {
         mend: impl Into<String>,
     ) -> Self {
         let (file, what, mend) = (file.into(), masked(&what.into()), mend.into());
-        Self { file, line: 0, column: 0, what, mend, excerpt: None }
+        Self { file, line: 0, column: 0, what, mend, excerpt: None, path: Vec::new() }
+    }
+
+    /// Says what of the tenant's file it is about; its place is looked up by who has the file.
+    #[must_use]
+    pub fn about(self, path: &[&str]) -> Self {
+        Self { path: path.iter().map(|part| (*part).to_owned()).collect(), ..self }
     }
 
     /// A problem at a place.
     #[must_use]
     pub fn at(place: &Place, what: impl Into<String>, mend: impl Into<String>) -> Self {
         let line = place.line.checked_sub(1).and_then(|skip| place.file.text.lines().nth(skip));
-        let excerpt =
-            line.filter(|text| text.chars().count() <= 200).map(|text| masked(text.trim_end()));
+        let excerpt = line.map(|text| Excerpt::of(text, place.column));
         let (line, column) = (place.line, place.column);
         Self { line, column, excerpt, ..Self::of_file(&place.file.name, what, mend) }
     }
@@ -92,10 +141,13 @@ impl fmt::Display for Problem {
             0 => write!(f, "{}: {} ({})", self.file, self.what, self.mend),
             line => {
                 write!(f, "{}:{line}:{}: {} ({})", self.file, self.column, self.what, self.mend)?;
-                match &self.excerpt {
-                    Some(text) => write!(f, "\n  {line} | {text}"),
-                    None => Ok(()),
-                }
+                let Some(excerpt) = &self.excerpt else { return Ok(()) };
+                write!(f, "\n  {line} | {}", excerpt.text)?;
+                let Some(before) = excerpt.before else { return Ok(()) };
+                // Tabs stay tabs, so that the caret stands below its character.
+                let blank = |c: char| if c == '\t' { '\t' } else { ' ' };
+                let blanks: String = excerpt.text.chars().take(before).map(blank).collect();
+                write!(f, "\n  {:1$} | {blanks}^", "", line.to_string().len())
             }
         }
     }
@@ -223,8 +275,26 @@ mod tests {
         let problems = report.finish().unwrap_err();
         assert_eq!(
             problems.to_string(),
-            "tenants/a.yaml: bad file (delete it)\ntenants/a.yaml:2:4: wrong (right it)\n  2 | y: 2"
+            "tenants/a.yaml: bad file (delete it)\ntenants/a.yaml:2:4: wrong (right it)\n  2 | y: 2\n    |    ^"
         );
+    }
+
+    #[test]
+    fn a_caret_stands_below_the_place_or_not_at_all() {
+        let shown = |text: &str, column: usize| {
+            let file = Arc::new(SourceFile { name: "a".into(), text: text.into() });
+            let problem = Problem::at(&Place { file, line: 1, column }, "w", "m").to_string();
+            problem.split_once('\n').unwrap().1.to_owned()
+        };
+        assert_eq!(shown("\tä: x  ", 5), "  1 | \tä: x\n    | \t   ^");
+        assert_eq!(shown("a: x", 5), "  1 | a: x\n    |     ^");
+        assert_eq!(shown("n: b://u:p@h, x: 1", 18), "  1 | n: b://***@h, x: 1");
+        let long = format!("{}WRONG{}", "a".repeat(300), "b".repeat(300));
+        let (line, caret) = (shown(&long, 301), |text: &str| text.find('^'));
+        let (text, below) = line.split_once('\n').unwrap();
+        assert!(text.starts_with("  1 | …aaa") && text.ends_with("bbb…"), "{text}");
+        assert_eq!(text.chars().nth(caret(below).unwrap()), Some('W'));
+        assert_eq!(text.chars().count(), 6 + 122);
     }
 
     #[test]

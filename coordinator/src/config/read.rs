@@ -197,7 +197,12 @@ pub fn percent(node: &Node, what: &str, report: &mut Report) -> Option<Amount> {
 
 /// A calendar day.
 pub fn date(node: &Node, what: &str, report: &mut Report) -> Option<UnitDate> {
-    parsed(node, what, report, |text| text.parse::<UnitDate>())
+    parsed(node, what, report, |text| {
+        text.parse::<UnitDate>().map_err(|error| match scalar::date_meant(text) {
+            Some(date) => format!("did you mean `{date}`?"),
+            None => error.to_string(),
+        })
+    })
 }
 
 /// One of some words, each with its meaning.

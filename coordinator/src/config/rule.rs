@@ -110,7 +110,11 @@ fn check_days(rules: &[(Rule, Place)], report: &mut Report) {
             if first.overlaps(second) {
                 let (a, b) = (first_at.line.min(second_at.line), days(first, second));
                 let what = format!("two rules have the id `{id}`{b}, first in line {a}");
-                report.at(later, what, "give one another id, or days that do not overlap: valid: { from: …, until: … }");
+                let free = free_id(id, rules);
+                let mend = format!(
+                    "give one another id, for instance this one `{free}`, or days that do not overlap: valid: {{ from: …, until: … }}"
+                );
+                report.at(later, what, mend);
             } else if first.until != second.from
                 && let (Some(until), Some(from)) = (first.until, second.from)
             {
@@ -119,6 +123,13 @@ fn check_days(rules: &[(Rule, Place)], report: &mut Report) {
             }
         }
     }
+}
+
+/// An id that no rule has: `id-2`, `id-3`, …
+fn free_id(id: &str, rules: &[(Rule, Place)]) -> String {
+    let mut ids = (2..=rules.len() + 2).map(|number| format!("{id}-{number}"));
+    let free = ids.find(|new| rules.iter().all(|(rule, _)| rule.id != *new));
+    free.unwrap_or_default()
 }
 
 /// The days on which both hold, for a message.

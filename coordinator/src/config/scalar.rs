@@ -1,13 +1,17 @@
 //! Numbers with units, percents and dates as text. Pure.
 
 use proto::money::{Amount, ExactSum};
+use proto::time::UnitDate;
 
 /// Whole days: `5d`, `2w`.
 ///
 /// # Errors
 /// How to write it.
 pub fn days(text: &str) -> Result<u32, String> {
-    let seconds = seconds(text).map_err(|_| "write whole days, such as 5d".to_owned())?;
+    let seconds = seconds(text).map_err(|_| match text.parse::<u16>() {
+        Ok(days) => format!("write its unit: did you mean `{days}d`?"),
+        Err(_) => "write whole days, such as 5d".to_owned(),
+    })?;
     match (seconds % 86_400, u32::try_from(seconds / 86_400)) {
         (0, Ok(days)) if days <= 36_500 => Ok(days),
         _ => Err("write whole days, such as 5d, at most 36500d".to_owned()),
@@ -74,6 +78,37 @@ pub fn sum_not_100<'a>(percents: impl IntoIterator<Item = &'a Amount>) -> Option
     (text != "100").then_some(text)
 }
 
+/// The percentage, from the last one back, that alone can be changed so that all add to exactly 100: its index, and
+/// what to write there. `None`: no single change does it, or would leave nothing there.
+#[must_use]
+pub fn change_to_100(percents: &[Amount]) -> Option<(usize, String)> {
+    let changed = |(index, percent): (usize, &Amount)| {
+        let mut rest = ExactSum::from(Amount::parse("100").ok()?);
+        percents.iter().for_each(|percent| rest.sub(*percent));
+        rest.add(*percent);
+        let text = rest.to_string();
+        self::percent(&text).is_ok_and(|rest| !rest.is_zero()).then_some((index, text))
+    };
+    percents.iter().enumerate().rev().find_map(changed)
+}
+
+/// The day that a date in another notation means, where only one can be meant: `2026-7-1`, `2026/07/01`, `1.7.2026`.
+#[must_use]
+pub fn date_meant(text: &str) -> Option<UnitDate> {
+    let parts: Vec<&str> = text.split(['-', '/', '.']).map(str::trim).collect();
+    let [first, second, third] = parts[..] else { return None };
+    let number = |part: &str| part.parse::<u16>().ok();
+    let (year, month, day) = match (number(first)?, number(second)?, number(third)?) {
+        (year, month, day) if first.len() == 4 => (year, month, day),
+        (day, month, year) if third.len() == 4 && (text.contains('.') || day > 12) => {
+            (year, month, day)
+        }
+        (month, day, year) if third.len() == 4 && day > 12 => (year, month, day),
+        (..) => return None,
+    };
+    format!("{year:04}-{month:02}-{day:02}").parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +125,32 @@ mod tests {
         }
         assert!(days("36h").unwrap_err().contains("such as 5d"));
         assert!(bytes("10").unwrap_err().contains("64KiB"));
+    }
+
+    #[test]
+    fn dates_are_guessed_where_one_can_be_meant() {
+        let meant = |text: &str| date_meant(text).map(|date| date.to_string());
+        for text in ["2026-7-1", "2026/07/01", "01.07.2026", "1.7.2026"] {
+            assert_eq!(meant(text).unwrap(), "2026-07-01", "{text}");
+        }
+        assert_eq!(meant("7/31/2026").unwrap(), "2026-07-31");
+        assert_eq!(meant("31/7/2026").unwrap(), "2026-07-31");
+        for text in ["07/01/2026", "01-07-2026", "2026-13-01", "2026-06-31", "2026-07", "soon", ""]
+        {
+            assert_eq!(meant(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_percentage_is_changed_where_that_is_enough() {
+        let change = |texts: &[&str]| {
+            change_to_100(&texts.iter().map(|t| percent(t).unwrap()).collect::<Vec<_>>())
+        };
+        assert_eq!(change(&["60", "39"]), Some((1, "40".to_owned())));
+        assert_eq!(change(&["33.33", "33.33", "33.33"]), Some((2, "33.34".to_owned())));
+        assert_eq!(change(&["90", "10", "5"]), Some((1, "5".to_owned())));
+        assert_eq!(change(&["60", "60", "60"]), None);
+        assert_eq!(change(&[]), None);
     }
 
     #[test]

@@ -18,12 +18,19 @@ pub fn table(node: &Node, name: &str, cx: &mut Cx<'_>) -> Option<Table> {
     let map = Map::read(node, &what, &TABLE_KEYS, cx.report)?;
     let file =
         map.need("file", &what, cx.report).and_then(|file| CsvFile::read(cx.dir, file, cx.report));
-    let key = map.need("key", &what, cx.report).map(|key| read::texts(key, "`key`", cx.report));
-    let value = map
-        .need("value", &what, cx.report)
-        .and_then(|value| read::text(value, "`value`", cx.report));
+    let key_node = map.need("key", &what, cx.report);
+    let key_nodes = key_node.map(|key| read::one_or_many(key, "`key`", cx.report));
+    let column = |node: &'_ Node, what: &str, cx: &mut Cx<'_>| {
+        read::text(node, what, cx.report).map(|name| (name.to_owned(), node.at.clone()))
+    };
+    let key: Vec<(String, Place)> =
+        key_nodes.unwrap_or_default().iter().filter_map(|node| column(node, "`key`", cx)).collect();
+    let value = map.need("value", &what, cx.report).and_then(|node| column(node, "`value`", cx));
     let patterns = map.get("patterns").map(|node| patterns(node, cx)).unwrap_or_default();
-    let (file, key, value) = (file?, key.filter(|key| !key.is_empty())?, value?.to_owned());
+    let (file, (value, value_at)) = (file?, value?);
+    if key.is_empty() {
+        return None;
+    }
     if key.len() > 1 && !patterns.is_empty() {
         cx.report.at(
             map.at,
@@ -32,10 +39,11 @@ pub fn table(node: &Node, name: &str, cx: &mut Cx<'_>) -> Option<Table> {
         );
     }
     let columns: Vec<Option<usize>> =
-        key.iter().map(|column| file.column(column, cx.report)).collect();
-    let value_column = file.column(&value, cx.report)?;
+        key.iter().map(|(column, at)| file.column(column, at, cx.report)).collect();
+    let value_column = file.column(&value, &value_at, cx.report)?;
     let columns: Vec<usize> = columns.into_iter().collect::<Option<_>>()?;
     let rows = rows(&file, &columns, value_column, cx.report);
+    let key = key.into_iter().map(|(column, _)| column).collect();
     Some(Table { key, value, rows, patterns })
 }
 

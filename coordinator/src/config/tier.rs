@@ -8,7 +8,7 @@ use proto::money::Amount;
 use super::cost_share;
 use super::names;
 use super::percent_table;
-use super::problem::suggest;
+use super::problem::{Place, suggest};
 use super::read::{self, Cx, Map};
 use super::scalar;
 use super::yaml::{Entry, Node, Value};
@@ -156,22 +156,19 @@ fn fixed(node: &Node, cx: &mut Cx<'_>) -> Option<FixedShares> {
         return Some(FixedShares::Table(name.to_owned()));
     }
     let mut shares: BTreeMap<String, Amount> = BTreeMap::new();
-    let mut good = true;
+    let (mut percents, mut good) = (Vec::new(), true);
     for Entry { key, key_at, value } in entries {
         names::owner(key, key_at, &cx.names, cx.report);
         match read::percent(value, &format!("the percentage of `{key}`"), cx.report) {
             Some(percent) => {
                 shares.insert(key.clone(), percent);
+                percents.push((percent, &value.at));
             }
             None => good = false,
         }
     }
-    if good && let Some(sum) = scalar::sum_not_100(shares.values()) {
-        cx.report.at(
-            &node.at,
-            format!("the percents of `fixed` add to {sum}, not 100"),
-            "change them until they add to exactly 100",
-        );
+    if good {
+        check_sum("`fixed`", &node.at, &percents, cx);
     }
     good.then_some(FixedShares::Inline(shares))
 }
@@ -192,14 +189,25 @@ fn composition(node: &Node, cx: &mut Cx<'_>) -> Option<Vec<Part>> {
         {
             cx.report.at(&node.at, "a part of 0 percent gets nothing", "remove the part");
         }
-        percents.extend(percent);
+        percents.extend(percent.zip(percent_node.map(|node| &node.at)));
         parts.extend(percent.zip(chain).map(|(percent, chain)| Part { percent, chain }));
     }
-    if percents.len() == nodes.len()
-        && let Some(sum) = scalar::sum_not_100(&percents)
-    {
-        let what = format!("the percents of `composition` add to {sum}, not 100");
-        cx.report.at(&node.at, what, "change them until they add to exactly 100");
+    if percents.len() == nodes.len() {
+        check_sum("`composition`", &node.at, &percents, cx);
     }
     (parts.len() == nodes.len()).then_some(parts)
+}
+
+/// Notes percents that do not add to 100: at the one whose change is enough, where there is one, else at `at`.
+fn check_sum(what: &str, at: &Place, percents: &[(Amount, &Place)], cx: &mut Cx<'_>) {
+    let all: Vec<Amount> = percents.iter().map(|(percent, _)| *percent).collect();
+    let Some(sum) = scalar::sum_not_100(&all) else { return };
+    let mend = "change them until they add to exactly 100";
+    let (at, mend) = match scalar::change_to_100(&all) {
+        Some((index, text)) => {
+            (percents[index].1, format!("{mend}, for instance this one to `{text}`"))
+        }
+        None => (at, mend.to_owned()),
+    };
+    cx.report.at(at, format!("the percents of {what} add to {sum}, not 100"), mend);
 }

@@ -125,11 +125,9 @@ pub fn run(
     let file = format!("tenants/{}.yaml", config.tenant);
     let failed = |test: &RuleTest| {
         let why = run(config, test).err()?;
-        Some(Problem::of_file(
-            &file,
-            format!("test `{}`: {why}", test.name),
-            "mend the rules or the test",
-        ))
+        let what = format!("test `{}`: {why}", test.name);
+        let problem = Problem::of_file(&file, what, "mend the rules or the test");
+        Some(problem.about(&["tests", &test.name]))
     };
     config.tests.iter().filter_map(failed).collect()
 }

@@ -10,14 +10,17 @@ use super::problem::Problem;
 /// Everything of a tenant that cannot run yet; empty: it can run.
 #[must_use]
 pub fn refuse_unbuilt(config: &TenantConfig) -> Vec<Problem> {
-    let mut found = Found { file: format!("tenants/{}.yaml", config.tenant), problems: Vec::new() };
+    let file = format!("tenants/{}.yaml", config.tenant);
+    let mut found = Found { file, path: Vec::new(), problems: Vec::new() };
     for source in &config.sources {
+        found.path = vec!["sources".to_owned(), source.id.to_string()];
         if let SourceSettings::Unbuilt { kind, .. } = &source.settings {
             let what = format!("source `{}`: kind {kind} does not run yet", source.id);
             found.add(what, "remove the source; kind focus runs");
         }
     }
     for (name, driver) in &config.drivers {
+        found.path = vec!["drivers".to_owned(), name.clone()];
         let kind = match driver {
             Driver::Metric { .. } => "metric",
             Driver::Table { .. } => "table",
@@ -26,19 +29,25 @@ pub fn refuse_unbuilt(config: &TenantConfig) -> Vec<Problem> {
         let what = format!("driver `{name}`: drivers with `{kind}` do not run yet");
         found.add(what, "remove the driver, and what uses it");
     }
-    config.allocation.iter().for_each(|rule| found.chain(rule, &rule.chain));
+    for rule in &config.allocation {
+        found.path = vec!["allocation".to_owned(), rule.id.clone()];
+        found.chain(rule, &rule.chain);
+    }
     config.emitters.iter().for_each(|emitter| found.emitter(emitter));
     found.problems
 }
 
 struct Found {
     file: String,
+    /// What is looked at.
+    path: Vec<String>,
     problems: Vec<Problem>,
 }
 
 impl Found {
     fn add(&mut self, what: String, mend: &str) {
-        self.problems.push(Problem::of_file(&self.file, what, mend));
+        let path = self.path.clone();
+        self.problems.push(Problem { path, ..Problem::of_file(&self.file, what, mend) });
     }
 
     fn chain(&mut self, rule: &Rule, chain: &[Tier]) {
@@ -89,6 +98,7 @@ impl Found {
 
     fn emitter(&mut self, emitter: &EmitterConfig) {
         let id = &emitter.id;
+        self.path = vec!["emitters".to_owned(), id.to_string()];
         if emitter.kind != "csv" {
             self.add(
                 format!("emitter `{id}`: kind {} does not run yet", emitter.kind),
@@ -104,6 +114,8 @@ impl Found {
             ("version", emitter.version.is_some()),
         ];
         for (key, _) in settings.into_iter().filter(|(_, set)| *set) {
+            self.path.truncate(2);
+            self.path.push(key.to_owned());
             self.add(format!("emitter `{id}`: `{key}` does nothing yet for kind csv"), "remove it");
         }
     }

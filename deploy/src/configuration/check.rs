@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use coordinator::config::{self, Problems, refuse_unbuilt};
+use coordinator::config::{self, Problems};
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +24,8 @@ pub fn check(folder: &Path, env: &dyn Fn(&str) -> Option<String>) -> Checked {
         }
     };
     let tenants = found.tenants.values();
-    let run = allocator::domain::trial::check;
-    let failed: Vec<_> =
-        tenants.clone().flat_map(|tenant| config::run_tests(tenant, run)).collect();
-    let notes: Vec<_> = tenants.clone().flat_map(refuse_unbuilt).collect();
+    let failed = found.failed_tests(allocator::domain::trial::check);
+    let notes = found.unbuilt();
     let (failures, sound) = (failed.len(), failed.is_empty());
     let mut text = String::new();
     if !sound {

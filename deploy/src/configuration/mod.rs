@@ -1,7 +1,11 @@
 //! `apportion config check|schema` and `apportion rules show`.
 
 mod check;
+#[cfg(test)]
+mod mends;
 mod print;
+#[cfg(test)]
+mod sunbird;
 #[cfg(test)]
 mod tests;
 

@@ -8,7 +8,7 @@ use proto::ids::{SourceId, TenantId};
 use super::print::{rule, rules};
 use super::{Checked, check};
 
-fn no_env(_: &str) -> Option<String> {
+pub(super) fn no_env(_: &str) -> Option<String> {
     None
 }
 
@@ -17,7 +17,7 @@ fn tenant_of(dir: &Path, id: &str) -> TenantConfig {
     config.tenants[&TenantId::parse(id).unwrap()].clone()
 }
 
-fn write(dir: &Path, name: &str, text: &str) {
+pub(super) fn write(dir: &Path, name: &str, text: &str) {
     let path = dir.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
@@ -145,7 +145,7 @@ fn a_check_says_everything_in_one_go() {
     assert!(text.contains("test `t`: ") && text.contains("x got 1, not nothing"), "{text}");
     assert!(
         text.contains(
-            "note: tenants/b.yaml: rule `r`: in_proportion_to_cost runs over the line's date only"
+            "note: tenants/b.yaml:2:21: rule `r`: in_proportion_to_cost runs over the line's date only"
         ),
         "{text}"
     );

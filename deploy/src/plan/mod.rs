@@ -14,7 +14,7 @@ use std::sync::Arc;
 use allocator::domain::Program;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use coordinator::config::{Config, Problems, refuse_unbuilt};
+use coordinator::config::{Config, Problems};
 use postgres::Transaction;
 use proto::config::TenantConfig;
 use proto::hash::Hash128;
@@ -93,7 +93,7 @@ impl Plan {
             bail!("which candidate? Name the folder with the changed files: --config DIR");
         };
         let candidate = configuration::load(folder)?;
-        let unbuilt: Vec<_> = candidate.tenants.values().flat_map(refuse_unbuilt).collect();
+        let unbuilt = candidate.unbuilt();
         ensure!(unbuilt.is_empty(), "the candidate cannot run\n{}", Problems(unbuilt));
         let mut database = self.reach.database()?;
         let mut all = Vec::new();

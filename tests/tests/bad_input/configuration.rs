@@ -28,7 +28,8 @@ const SAID: [&str; 5] = [
     "tenants/a.b.yaml: tenant id \"a.b\" is not allowed: ids are [a-z0-9][a-z0-9_-]{0,62} (lower-case letters, digits, \
      - and _, at most 63, starting with a letter or digit) (rename the file, for instance to a-b.yaml)",
     "tenants/key.yaml:2:1: unknown key `curency` in the tenant (did you mean `currency`?)",
-    "tenants/percent.yaml:2:46: the percents of `fixed` add to 99, not 100 (change them until they add to exactly 100)",
+    "tenants/percent.yaml:2:58: the percents of `fixed` add to 99, not 100 (change them until they add to exactly 100, \
+     for instance this one to `40`)",
     "tenants/variable.yaml:2:25: the variable NOWHERE_SET is not set (set it (export NOWHERE_SET=…), or give a default: \
      ${NOWHERE_SET:-default})",
 ];

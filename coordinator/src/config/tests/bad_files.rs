@@ -81,18 +81,25 @@ fn every_problem_of_every_file_in_one_go() {
         problems(&[("tenants/a.yaml", a), ("tenants/b.yaml", b), ("apportion.yaml", "data-dir: x\n")]),
         "apportion.yaml:1:1: unknown key `data-dir` in apportion.yaml (did you mean `data_dir`?)
   1 | data-dir: x
+    | ^
 tenants/a.yaml:1:41: `files` is an empty list (write at least one entry, or remove the key)
   1 | sources: { cloud: { kind: focus, files: [] } }
-tenants/a.yaml:2:11: `lookback` is \"5\" (write whole days, such as 5d)
+    |                                         ^
+tenants/a.yaml:2:11: `lookback` is \"5\" (write its unit: did you mean `5d`?)
   2 | lookback: 5
+    |           ^
 tenants/b.yaml:1:1: the tenant lacks `sources` (add `sources: …`)
   1 | sorces: {}
+    | ^
 tenants/b.yaml:1:1: unknown key `sorces` in the tenant (did you mean `sources`?)
   1 | sorces: {}
+    | ^
 tenants/b.yaml:2:11: `currency` is \"usd\" (\"usd\" is not an ISO 4217 currency code: write three upper-case letters such as USD)
   2 | currency: usd
+    |           ^
 tenants/b.yaml:3:33: there is no tier `dircet` that stands alone (did you mean `direct`?)
-  3 | allocation: [ { id: x, chain: [ dircet ] } ]"
+  3 | allocation: [ { id: x, chain: [ dircet ] } ]
+    |                                 ^"
     );
 }
 
@@ -131,7 +138,8 @@ fn variables() {
     assert_eq!(
         problems(&[("tenants/a.yaml", &text)]),
         "tenants/a.yaml:4:10: the variable OUT_DIR is not set (set it (export OUT_DIR=…), or give a default: ${OUT_DIR:-default})
-  4 |     dir: ${OUT_DIR}/csv"
+  4 |     dir: ${OUT_DIR}/csv
+    |          ^"
     );
     one(
         "currency: file:/nowhere/at/all",
@@ -167,8 +175,8 @@ fn tables() {
     assert_eq!(
         wrong("tables: { t: { file: teams.csv, key: [SubAcountId], value: teem } }"),
         [
-            "teams.csv:1:1: the file has no column `SubAcountId` (did you mean `SubAccountId`?)",
-            "teams.csv:1:1: the file has no column `teem` (did you mean `team`?)"
+            "tenants/acme.yaml:2:39: teams.csv has no column `SubAcountId` (did you mean `SubAccountId`?)",
+            "tenants/acme.yaml:2:60: teams.csv has no column `teem` (did you mean `team`?)"
         ]
     );
     assert_eq!(
@@ -234,7 +242,7 @@ fn owner_files() {
             ("o.csv", text),
         ])
     };
-    assert!(owners("name\na\n").contains("o.csv:1:1: the file has no column `id`"));
+    assert!(owners("name\na\n").contains("o.csv:1:1: o.csv has no column `id`"));
     assert!(
         owners("id,alias\na,b\n")
             .contains("the owner file has no use for the column `alias` (did you mean `aliases`?)")

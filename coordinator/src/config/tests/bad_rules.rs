@@ -43,11 +43,11 @@ fn percents() {
     let rule = |tier: &str| format!("allocation: [ {{ id: r, chain: [ {tier} ] }} ]");
     one(
         &rule("{ fixed: { a: 60, b: 39 } }"),
-        "2:42: the percents of `fixed` add to 99, not 100 (change them until they add to exactly 100)",
+        "2:54: the percents of `fixed` add to 99, not 100 (change them until they add to exactly 100, for instance this one to `40`)",
     );
     one(
         &rule("{ fixed: { a: 33.33, b: 33.33, c: 33.33 } }"),
-        "2:42: the percents of `fixed` add to 99.99, not 100 (change them until they add to exactly 100)",
+        "2:67: the percents of `fixed` add to 99.99, not 100 (change them until they add to exactly 100, for instance this one to `33.34`)",
     );
     one(
         &rule("{ fixed: { a: 101 } }"),
@@ -61,7 +61,7 @@ fn percents() {
         &rule(
             "{ composition: [ { percent: 70, chain: [ direct ] }, { percent: 20, chain: [ direct ] } ] }",
         ),
-        "2:48: the percents of `composition` add to 90, not 100 (change them until they add to exactly 100)",
+        "2:97: the percents of `composition` add to 90, not 100 (change them until they add to exactly 100, for instance this one to `30`)",
     );
     let table = "tables: { p: { file: percents.csv, key: [owner], value: percent } }\n";
     let found = wrong(&format!("{table}{}", rule("{ fixed: { table: p } }")));
@@ -143,7 +143,11 @@ fn matches() {
     one(&rule("{ source: clud }"), "5:20: there is no source `clud` (did you mean `cloud`?)");
     one(
         &rule("{ ServiceName: { regex: '(' } }"),
-        "5:34: the regular expression \"(\" is not understood: unclosed group (mend it (look-around and back-references do not exist here))",
+        "5:34: the regular expression \"(\" is not understood: unclosed group (close what was opened, for instance: `()`)",
+    );
+    one(
+        &rule("{ ServiceName: { regex: 'a(?=b)' } }"),
+        "5:34: the regular expression \"a(?=b)\" is not understood: look-around, including look-ahead and look-behind, is not supported (mend it (look-around and back-references do not exist here))",
     );
     one(
         &rule("{ ServiceName: '' }"),
@@ -180,7 +184,7 @@ fn ids_and_days_of_rules() {
             rules.iter().map(|rule| format!("- {{ chain: [ direct ], {rule} }}")).collect();
         format!("allocation:\n{}", rules.join("\n"))
     };
-    let mend = "give one another id, or days that do not overlap: valid: { from: …, until: … }";
+    let mend = "give one another id, for instance this one `a-2`, or days that do not overlap: valid: { from: …, until: … }";
     one(
         &rules(&["id: a", "id: b", "id: a"]),
         &format!("5:28: two rules have the id `a`, first in line 3 ({mend})"),
@@ -220,7 +224,7 @@ fn owners_that_a_strict_directory_does_not_list() {
         found,
         [
             "tenants/acme.yaml:3:15: owner `chekout` is not in the owner directory, which is strict (did you mean `checkout`?)",
-            "tenants/acme.yaml:6:35: owner `nobody` is not in the owner directory, which is strict (add it to the file of `owners`)"
+            "tenants/acme.yaml:6:35: owner `nobody` is not in the owner directory, which is strict (add the line `nobody,,,` to owners.csv)"
         ]
     );
 }

@@ -16,10 +16,9 @@ fn day(text: &str) -> UnitDate {
 
 #[test]
 fn six_real_cases_read_and_check() {
-    let config =
-        load(&fixture("six-cases"), &no_env).unwrap_or_else(|problems| panic!("{problems}"));
+    let config = load(&example("sunbird"), &no_env).unwrap_or_else(|problems| panic!("{problems}"));
     let tenant = &config.tenants.values().next().unwrap();
-    assert_eq!(tenant.tenant.as_str(), "acme");
+    assert_eq!(tenant.tenant.as_str(), "sunbird");
     assert_eq!(tenant.final_after_days, Some(5));
     assert_eq!(
         tenant.sources.iter().map(|s| s.kind()).collect::<Vec<_>>(),
@@ -52,7 +51,7 @@ fn six_real_cases_read_and_check() {
 
 #[test]
 fn rules_in_force_are_the_users_then_the_built_in() {
-    let config = load(&fixture("six-cases"), &no_env).unwrap();
+    let config = load(&example("sunbird"), &no_env).unwrap();
     let tenant = config.tenants.values().next().unwrap();
     let cloud = tenant.source(&SourceId::parse("cloud").unwrap()).unwrap();
     let ids = |date: &str| {

@@ -61,6 +61,6 @@ fn good_tenant(text: &str) -> TenantConfig {
     config.tenants.into_values().next().unwrap()
 }
 
-fn fixture(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/fixtures").join(name)
+fn example(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples").join(name)
 }
