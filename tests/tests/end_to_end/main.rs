@@ -15,6 +15,7 @@ mod backup;
 mod bytes;
 mod changes;
 mod compare;
+mod focus;
 mod kills;
 mod plan;
 mod shared;
