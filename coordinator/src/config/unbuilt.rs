@@ -99,24 +99,31 @@ impl Found {
     fn emitter(&mut self, emitter: &EmitterConfig) {
         let id = &emitter.id;
         self.path = vec!["emitters".to_owned(), id.to_string()];
-        if emitter.kind != "csv" {
+        let kind = emitter.kind.as_str();
+        if !matches!(kind, "csv" | "focus") {
             self.add(
-                format!("emitter `{id}`: kind {} does not run yet", emitter.kind),
-                "remove the emitter; kind csv runs",
+                format!("emitter `{id}`: kind {kind} does not run yet"),
+                "remove the emitter; kinds csv and focus run",
             );
             return;
+        }
+        if kind == "focus" && emitter.version.as_deref().is_some_and(|version| version != "1.2") {
+            self.path.push("version".to_owned());
+            let what = format!("emitter `{id}`: only version 1.2 of FOCUS runs yet");
+            self.add(what, "write `version: \"1.2\"`");
         }
         let settings = [
             ("aggregation", emitter.aggregation != Aggregation::None),
             ("group_by", !emitter.group_by.is_empty()),
             ("columns", !emitter.columns.is_empty()),
             ("lookback", emitter.lookback_days.is_some()),
-            ("version", emitter.version.is_some()),
+            ("version", kind != "focus" && emitter.version.is_some()),
         ];
         for (key, _) in settings.into_iter().filter(|(_, set)| *set) {
             self.path.truncate(2);
             self.path.push(key.to_owned());
-            self.add(format!("emitter `{id}`: `{key}` does nothing yet for kind csv"), "remove it");
+            let what = format!("emitter `{id}`: `{key}` does nothing yet for kind {kind}");
+            self.add(what, "remove it");
         }
     }
 }

@@ -16,6 +16,7 @@ mod bytes;
 mod changes;
 mod compare;
 mod explain;
+mod focus;
 mod hold;
 mod kills;
 mod plan;
