@@ -7,15 +7,15 @@ use super::BillFile;
 
 const AWS: Provider = Provider {
     name: "AWS",
-    account: ("100200300400", "Acme payer"),
+    account: ("aws-100200300400", "Acme payer"),
     account_types: ("Payer Account", "Linked Account"),
     currency: "USD",
     invoice: "AWS",
 };
 type Account = (&'static str, &'static str);
-const PROD: Account = ("111111111111", "acme-prod");
-const DATA: Account = ("222222222222", "acme-data");
-const SANDBOX: Account = ("333333333333", "acme-sandbox");
+const PROD: Account = ("aws-111111111111", "acme-prod");
+const DATA: Account = ("aws-222222222222", "acme-data");
+const SANDBOX: Account = ("aws-333333333333", "acme-sandbox");
 const FRANKFURT: Account = ("eu-central-1", "Europe (Frankfurt)");
 const VIRGINIA: Account = ("us-east-1", "US East (N. Virginia)");
 
@@ -111,6 +111,11 @@ const SAVINGS_PLAN: Commitment = Commitment {
     upfront: false,
 };
 
+/// The digits of an account, as its resources name it.
+fn number((id, _): Account) -> &'static str {
+    id.trim_start_matches("aws-")
+}
+
 fn resources(bill: &mut Bill) -> Vec<Resource> {
     let mut all = Vec::new();
     let mut add =
@@ -122,7 +127,7 @@ fn resources(bill: &mut Bill) -> Vec<Resource> {
                 let (code, hex) =
                     (service.sku.split('-').next().unwrap_or("x").to_lowercase(), rng.hex(12));
                 all.push(Resource {
-                    id: format!("arn:aws:{code}:{}:{}:{code}-{hex}", region.0, account.0),
+                    id: format!("arn:aws:{code}:{}:{}:{code}-{hex}", region.0, number(account)),
                     name: format!("{code}-{hex}"),
                     service,
                     account,

@@ -7,14 +7,14 @@ use super::BillFile;
 
 const AZURE: Provider = Provider {
     name: "Microsoft",
-    account: ("8611537", "Nordwind AB"),
+    account: ("ea-8611537", "Nordwind AB"),
     account_types: ("Billing Account", "Subscription"),
     currency: "EUR",
     invoice: "E0900",
 };
 const AWS: Provider = Provider {
     name: "AWS",
-    account: ("600700800900", "Nordwind streaming"),
+    account: ("aws-600700800900", "Nordwind streaming"),
     account_types: ("Payer Account", "Linked Account"),
     currency: "USD",
     invoice: "EUINSE",
@@ -23,7 +23,7 @@ type Account = (&'static str, &'static str);
 const NEWS: Account = ("0b7ad1c4-news", "news-prod");
 const VIDEO: Account = ("4c19e6f2-video", "video-prod");
 const SHARED: Account = ("9d02b7aa-shared", "shared-services");
-const STREAMS: Account = ("600700800901", "streaming-prod");
+const STREAMS: Account = ("aws-600700800901", "streaming-prod");
 const SWEDEN: Account = ("swedencentral", "Sweden Central");
 const STOCKHOLM: Account = ("eu-north-1", "Europe (Stockholm)");
 
