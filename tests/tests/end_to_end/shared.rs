@@ -12,18 +12,18 @@ use tests::stand::Stand;
 use crate::{assert_done, of};
 
 /// Tenant, file, its BilledCost, and pairs of lines in it that agree in everything but amounts and quantities.
-const BILLS: [(&str, &str, &str, usize); 4] = [
+pub const BILLS: [(&str, &str, &str, usize); 4] = [
     ("sample", "focus-1.0_sample_1000.csv", "20.52022672899", 0),
     ("aws", "focus_1_2_cost_and_usage_aws.csv.gz", "25993.813466032605", 7),
     ("azure", "focus_1_2_cost_and_usage_azure.csv.gz", "38965.31479412736", 8),
     ("gcp", "focus_1_2_cost_and_usage_gcp.csv.gz", "30378.7612419533505", 5),
 ];
 
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/focus")
 }
 
-fn is_there() -> bool {
+pub fn is_there() -> bool {
     let there = folder().is_dir();
     if !there {
         println!("skipped: there are no shared bills in {}", folder().display());
