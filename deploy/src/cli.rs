@@ -12,6 +12,7 @@ use crate::plan::Plan;
 use crate::process::guard::Guard;
 use crate::process::watchdog::Watch;
 use crate::status::Status;
+use crate::try_bill::Try;
 use crate::unallocated::Unallocated;
 
 /// Exact chargeback: who caused the cost, who pays.
@@ -32,6 +33,8 @@ pub enum Command {
     Run(Run),
     /// Write a company with bills and rules into a folder, and calculate its month
     Demo(Demo),
+    /// Show who owes what of a bill, without any configuration
+    Try(Try),
     /// Show where everything stands
     Status(Status),
     /// Show why a line's rows are what they are, with the arithmetic

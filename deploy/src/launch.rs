@@ -26,8 +26,11 @@ use crate::wiring::{self, Finished};
 /// A run that must end gives up on a role that fails this often in a row.
 const GIVE_UP_AFTER: u32 = 10;
 
+/// Looks at the database of this URL.
+pub type Look<'a> = &'a (dyn Fn(&str) -> Result<()> + Sync);
+
 /// How a `run --once` ends.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Once<'a> {
     /// What is printed on stdout.
     pub told: Told,
@@ -35,6 +38,8 @@ pub struct Once<'a> {
     pub allow_quarantine: bool,
     /// A fault on purpose.
     pub drill: Option<&'a Drill>,
+    /// Called when all is done, while the servers still run; once more where the database went away meanwhile.
+    pub then: Option<Look<'a>>,
 }
 
 /// Runs everything; with `once` until the work is done, else until asked to stop. Returns the exit code.
@@ -81,7 +86,11 @@ pub fn launch(options: &Launch, once: Option<Once<'_>>) -> Result<u8> {
                 told: once.told,
                 allow_quarantine: once.allow_quarantine,
             };
-            let told = supervisor.during(|| patiently(|| wiring::summarise(&finished)));
+            let told = supervisor.during(|| {
+                let code = patiently(|| wiring::summarise(&finished))?;
+                once.then.map_or(Ok(()), |look| patiently(|| look(&urls.database_url)))?;
+                Ok(code)
+            });
             told.context("cannot summarise the run")
         }
         (Outcome::Finished(code), None) => Ok(code),

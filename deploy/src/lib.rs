@@ -21,5 +21,6 @@ pub mod status;
 pub mod store;
 pub mod summary;
 pub mod supervise;
+pub mod try_bill;
 pub mod unallocated;
 pub mod wiring;

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Command::Up(_)
         | Command::Run(_)
         | Command::Demo(_)
+        | Command::Try(_)
         | Command::Status(_)
         | Command::Explain(_)
         | Command::Unallocated(_)
@@ -55,12 +56,17 @@ fn run(command: Command) -> Result<u8> {
                     told: if run.json { Told::Json } else { Told::Text },
                     allow_quarantine: run.allow_quarantine,
                     drill: None,
+                    then: None,
                 }),
             )
         }
         Command::Demo(demo) => {
             speak();
             demo.run()
+        }
+        Command::Try(bill) => {
+            speak();
+            bill.run()
         }
         Command::Status(status) => status.run(),
         Command::Explain(explain) => explain.run(),

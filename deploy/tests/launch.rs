@@ -168,7 +168,7 @@ fn parent() {
         Subcommand::Up(options) => launch(&options, None),
         Subcommand::Run(run) => launch(
             &run.launch,
-            Some(Once { told: Told::Text, allow_quarantine: true, drill: None }),
+            Some(Once { told: Told::Text, allow_quarantine: true, drill: None, then: None }),
         ),
         Subcommand::Coordinator(_)
         | Subcommand::Gatherer

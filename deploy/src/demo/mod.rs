@@ -81,7 +81,8 @@ impl Demo {
             postgres_port: None,
         };
         let drill = Drill::new("allocator-1");
-        let once = Once { told: Told::Nothing, allow_quarantine: false, drill: Some(&drill) };
+        let once =
+            Once { told: Told::Nothing, allow_quarantine: false, drill: Some(&drill), then: None };
         let code = launch(&options, Some(once))?;
         if code == 0 {
             let said =

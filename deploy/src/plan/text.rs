@@ -1,12 +1,11 @@
 //! A plan for people, for pull requests and for programs. Pure.
 
 use anyhow::Result;
-use proto::money::ExactSum;
-use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 use super::Planned;
 use super::difference::{Line, Moved};
+use crate::summary::percent;
 
 /// Lines of a table that people are shown; programs get all.
 const SHOWN_MAX: usize = 30;
@@ -25,13 +24,6 @@ fn cells(lines: &[Line<'_>], most: usize) -> Vec<Vec<String>> {
         texts.into_iter().chain(sums(moved)).collect()
     };
     lines.iter().take(most).map(line).collect()
-}
-
-/// How much of the whole a part is, as percent with two decimals; `-` where that says nothing.
-fn percent(part: &ExactSum, whole: &ExactSum) -> String {
-    let number = |sum: &ExactSum| sum.to_string().parse::<Decimal>().ok();
-    let share = || number(part)?.checked_mul(Decimal::ONE_HUNDRED)?.checked_div(number(whole)?);
-    share().map_or_else(|| "-".to_owned(), |share| format!("{:.2} %", share.round_dp(2)))
 }
 
 /// Of each currency: its code, coverage before and after, all money.

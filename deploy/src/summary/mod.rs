@@ -8,8 +8,9 @@ mod tests;
 mod text;
 mod trouble;
 
+pub use gather::summary;
 pub use model::{Gap, Money, Source, Summary};
-pub use text::table;
+pub use text::{percent, share, table};
 
 use std::io::Write;
 

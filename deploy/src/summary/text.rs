@@ -4,6 +4,7 @@ use comfy_table::{CellAlignment, Table};
 use proto::line::Measure;
 use proto::manifest::Sums;
 use proto::money::ExactSum;
+use rust_decimal::Decimal;
 
 use super::model::{Money, Source, Summary};
 use super::trouble::Trouble;
@@ -30,6 +31,20 @@ pub fn table(header: &[&str], texts: usize, rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// How much of the whole a part is, in percent; `None` where that says nothing.
+#[must_use]
+pub fn share(part: &ExactSum, whole: &ExactSum) -> Option<Decimal> {
+    let number = |sum: &ExactSum| sum.to_string().parse::<Decimal>().ok();
+    number(part)?.checked_mul(Decimal::ONE_HUNDRED)?.checked_div(number(whole)?)
+}
+
+/// The same as text with two decimals; `-` where it says nothing.
+#[must_use]
+pub fn percent(part: &ExactSum, whole: &ExactSum) -> String {
+    let share = share(part, whole);
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.2} %", share.round_dp(2)))
 }
 
 /// The whole summary.

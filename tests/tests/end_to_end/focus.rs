@@ -301,6 +301,13 @@ fn the_official_validator_finds_nothing_new() {
     // Two rules of which one always fails: they are alternatives.
     let known = ["InvoiceId-C-004-C", "InvoiceId-C-005-C"].map(str::to_owned);
     assert!(found.iter().all(|rule| known.contains(rule)), "{found:?}");
+    let demo = Stand::new("focus-demo");
+    apportion::demo::write(&demo.config(), 7).expect("the company");
+    assert_done(&demo.run_once(&[]), 120);
+    for tenant in ["acme", "nordwind", "pixelforge"] {
+        let found = failed(&validator, &joined(&demo, tenant));
+        assert!(found.iter().all(|rule| known.contains(rule)), "{tenant}: {found:?}");
+    }
     if !is_there() {
         return;
     }

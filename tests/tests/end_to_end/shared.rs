@@ -12,7 +12,7 @@ use tests::stand::Stand;
 use crate::{assert_done, of};
 
 /// Tenant, file, its BilledCost, and pairs of lines in it that agree in everything but amounts and quantities.
-const BILLS: [(&str, &str, &str, usize); 4] = [
+pub const BILLS: [(&str, &str, &str, usize); 4] = [
     ("sample", "focus-1.0_sample_1000.csv", "20.52022672899", 0),
     ("aws", "focus_1_2_cost_and_usage_aws.csv.gz", "25993.813466032605", 7),
     ("azure", "focus_1_2_cost_and_usage_azure.csv.gz", "38965.31479412736", 8),

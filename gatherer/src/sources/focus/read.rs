@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use proto::hash::Hash128;
+use proto::line::Measure;
 use proto::time::UnitDate;
 
 use super::error::FocusError;
@@ -107,14 +108,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Seen, GatherError> {
         tracing::debug!(file = file.name, whole, "reading");
         let mut records = Records::new(Opened::open(file)?);
-        let header = records.read();
-        let layout = match header {
-            Ok(Some(header)) => {
-                Layout::read(&file.name, &header, self.wanted.cost, &mut self.names)?
-            }
-            Ok(None) => return Err(FocusError::Empty(file.name.clone()).into()),
-            Err(error) => return Err(damaged(file, &records, error)),
-        };
+        let layout = header(file, &mut records, self.wanted.cost, &mut self.names)?;
         let mut mapper = Mapper::new(self.wanted, &layout);
         let (mut bytes, mut days, mut refused) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         let (mut too_early, mut count) = (false, 0_u64);
@@ -163,7 +157,26 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn damaged<R: std::io::Read>(
+/// The layout of a file whose header comes next.
+///
+/// # Errors
+/// When it has none, or one that lacks a column that is needed.
+pub fn header<R: std::io::Read>(
+    file: &Listed,
+    records: &mut Records<R>,
+    cost: Measure,
+    names: &mut ColumnNames,
+) -> Result<Layout, GatherError> {
+    match records.read() {
+        Ok(Some(header)) => Ok(Layout::read(&file.name, &header, cost, names)?),
+        Ok(None) => Err(FocusError::Empty(file.name.clone()).into()),
+        Err(error) => Err(damaged(file, records, error)),
+    }
+}
+
+/// What it means that a file's records cannot be read on.
+#[must_use]
+pub fn damaged<R: std::io::Read>(
     file: &Listed,
     records: &Records<R>,
     error: RecordsError,
