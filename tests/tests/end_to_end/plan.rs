@@ -139,7 +139,7 @@ fn dates_that_are_not_gathered_any_more_are_planned_and_explained_too() {
     stand.write("tenants/acme.yaml", &tenant);
     stand.write("bill.csv", world::csv(&world::bill(23, "USD", day("2025-05-01"), 2, 8)));
     assert_done(&stand.run_once(&[]), 2);
-    let narrow = tenant.replace("kind: focus,", "kind: focus, lookback: 30d,");
+    let narrow = format!("lookback: 30d\n{tenant}");
     stand.write("tenants/acme.yaml", &narrow);
     assert_done(&stand.run_once(&[]), 0);
 
@@ -154,7 +154,14 @@ fn dates_that_are_not_gathered_any_more_are_planned_and_explained_too() {
     assert_done(&stand.run_once(&[]), 2);
     let (code, said) = stand.ask(&["plan", "--published", &digest]);
     assert_eq!((code, said.as_str()), (0, "acme: 2 of 2 dates are visible as planned\n"));
-    let (code, said) =
-        stand.ask(&["explain", "--tenant", "acme", "--date", "2025-05-01", "--identity", "tag:search"]);
+    let (code, said) = stand.ask(&[
+        "explain",
+        "--tenant",
+        "acme",
+        "--date",
+        "2025-05-01",
+        "--identity",
+        "tag:search",
+    ]);
     assert_eq!(code, 0, "{said}");
 }
