@@ -44,7 +44,10 @@ impl DataFolder {
             .with_context(|| format!("cannot make data folder {}", path.display()))?;
         let path = path.canonicalize()?;
         let lock = Self::lock(&path)?;
-        Ok(Self { path, _lock: lock })
+        let folder = Self { path, _lock: lock };
+        // One that was killed still announces servers that are gone.
+        folder.silence()?;
+        Ok(folder)
     }
 
     /// The same, and moves the logs of the run before aside.
@@ -121,6 +124,16 @@ impl DataFolder {
         write_private(&self.path.join("run.json"), &serde_json::to_string_pretty(running)?, None)
     }
 
+    fn silence(&self) -> Result<()> {
+        let file = self.path.join("run.json");
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", file.display()))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// The pipeline that runs over `path`, if one does.
     pub fn running(path: &Path) -> Result<Option<Running>> {
         if !path.join("lock").is_file() {
@@ -147,11 +160,8 @@ impl DataFolder {
 
 impl Drop for DataFolder {
     fn drop(&mut self) {
-        let file = self.path.join("run.json");
-        if let Err(error) = fs::remove_file(&file)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!("cannot remove {}: {error}", file.display());
+        if let Err(error) = self.silence() {
+            tracing::warn!("{error:#}");
         }
     }
 }
@@ -182,6 +192,11 @@ mod tests {
         held.announce(&running).unwrap();
         assert_eq!(DataFolder::running(root.path()).unwrap().unwrap().nats_url, "nats://x");
         drop(held);
+        assert!(DataFolder::running(root.path()).unwrap().is_none());
+        // What a killed one left is not believed of the next one, which announces nothing.
+        let left = serde_json::to_string(&running).unwrap();
+        fs::write(root.path().join("run.json"), left).unwrap();
+        let _held = DataFolder::hold(root.path()).unwrap();
         assert!(DataFolder::running(root.path()).unwrap().is_none());
     }
 

@@ -234,7 +234,10 @@ impl StateStore {
     }
 
     /// Stores where the lines in force lie now, and the resolutions in force if it was those that were restored. False
-    /// when other lines, or the same at a newer address, are in force.
+    /// when other lines are in force.
+    ///
+    /// The lines stay those of the gather that brought them (`lines_generation`): a gather that began before the restore
+    /// and ends after it brings what is newer.
     pub(crate) async fn unit_restored_in_txn(
         txn: &Transaction<'_>,
         key: &UnitKey,
@@ -243,10 +246,10 @@ impl StateStore {
         let (tenant, source, date) =
             (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
         let lines = &restored.lines;
-        let sql = "update pipeline_state set lines_generation = $4, lines_manifest = $6
-                   where tenant = $1 and source = $2 and date = $3::text::date and lines_hash = $5 and lines_generation < $4";
-        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 6] =
-            [&tenant, &source, &date, &lines.generation.0, &lines.hash.0.as_slice(), &pack(lines)?];
+        let sql = "update pipeline_state set lines_manifest = $5
+                   where tenant = $1 and source = $2 and date = $3::text::date and lines_hash = $4";
+        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 5] =
+            [&tenant, &source, &date, &lines.hash.0.as_slice(), &pack(lines)?];
         if execute(txn, "store restored lines", sql, &parameters).await? == 0 {
             return Ok(false);
         }

@@ -95,7 +95,7 @@ pub fn read(input: impl Read, names: &Names, currency: Option<&str>) -> Result<F
             file.dates = Some((first.min(day), last.max(day)));
         }
         let decimals = file.decimals.entry(code.to_owned()).or_default();
-        *decimals = (*decimals).max(amount.scale());
+        *decimals = (*decimals).max(amount.scale()).max(written(cell(columns.amount)));
         let key =
             (cell(columns.owner).to_owned(), cell(columns.product).to_owned(), code.to_owned());
         let sums = file.sums.entry(key).or_default();
@@ -135,6 +135,13 @@ impl Columns {
     }
 }
 
+/// Decimals of an amount as it is written: `7.00` is rounded to cents, though it is parsed as 7.
+fn written(text: &str) -> u32 {
+    let digits = |rest: &str| rest.bytes().take_while(u8::is_ascii_digit).count();
+    let decimals = text.split_once('.').map_or(0, |(_, rest)| digits(rest));
+    u32::try_from(decimals).unwrap_or(u32::MAX)
+}
+
 fn listed(header: &csv::StringRecord) -> String {
     header.iter().collect::<Vec<_>>().join(", ")
 }
@@ -158,6 +165,8 @@ mod tests {
         assert_eq!((file.decimals["USD"], file.decimals["EUR"], file.sums.len()), (2, 0, 2));
         let days = ["2026-05-01", "2026-05-02"].map(|day| day.parse::<UnitDate>().unwrap());
         assert_eq!(file.dates, Some((days[0], days[1])));
+        let cents = of("owner,product,amount,currency\na,p,7.00,USD\nb,p,3.00,USD\n").unwrap();
+        assert_eq!(cents.decimals["USD"], 2, "whole amounts in cents are no rounding to units");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use coordinator::config::places;
 use postgres::Transaction;
 use proto::ids::{SourceId, TenantId};
 use proto::line::{BillingLineItem, Measure};
+use proto::money::ExactSum;
 use proto::resolution::IdentityResolution;
 use proto::row::{RowDimension, RowMoney};
 use proto::time::UnitDate;
@@ -170,6 +171,7 @@ impl Explain {
             listed.all += all;
             listed.lines.extend(lines.into_iter().map(|line| (unit.source.clone(), line)));
         }
+        largest_first(&mut listed.lines);
         let (_, first) = listed
             .lines
             .first()
@@ -228,6 +230,15 @@ pub fn found(view: &mut Transaction<'_>, units: &[VisibleUnit], start: &str) -> 
     bail!("no line of {} has an id that starts with {start}", dates.join(", "))
 }
 
+/// Each source gave its own largest first.
+fn largest_first(lines: &mut [(SourceId, FoundLine)]) {
+    let size = |(_, found): &(SourceId, FoundLine)| {
+        let sum = ExactSum::parse(&found.amount).unwrap_or_default();
+        if sum.is_negative() { sum.negated() } else { sum }
+    };
+    lines.sort_by_cached_key(|line| std::cmp::Reverse(size(line)));
+}
+
 fn resolution(
     view: &mut Transaction<'_>,
     unit: &VisibleUnit,
@@ -272,5 +283,27 @@ impl Explained {
             format!("{}/{}/{}.{}/{}", self.line.id, why.rule, why.tier, why.part, why.identity)
         };
         self.trace.rows.iter().map(key).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_line_of_all_sources_comes_first() {
+        let line = |source: &str, amount: &str| {
+            let found = FoundLine {
+                line: format!("{amount}-{source}"),
+                rows: 1,
+                amount: amount.into(),
+                currency: "USD".into(),
+            };
+            (SourceId::parse(source).unwrap(), found)
+        };
+        let mut lines = vec![line("a", "2"), line("a", "1.00"), line("b", "-30.5"), line("b", "2")];
+        largest_first(&mut lines);
+        let order: Vec<&str> = lines.iter().map(|(_, found)| found.line.as_str()).collect();
+        assert_eq!(order, ["-30.5-b", "2-a", "2-b", "1.00-a"]);
     }
 }

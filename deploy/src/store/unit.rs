@@ -41,7 +41,8 @@ pub struct VisibleUnit {
 /// First and last date, inclusive; `None`: from the first there is, to the last there is.
 pub type Range = (Option<UnitDate>, Option<UnitDate>);
 
-/// The visible units of a tenant with their sources in force, by source and date. `None`: of every source.
+/// The visible units of a tenant with their sources in force, by source and date; also those that are too old to be
+/// gathered again: changed rules count for them, too. `None`: of every source.
 pub fn visible_units(
     txn: &mut Transaction<'_>,
     tenant: &TenantId,
@@ -56,7 +57,6 @@ pub fn visible_units(
         join commits c on c.tenant = p.tenant and c.source = p.source and c.date = p.date
           and c.generation = p.visible_generation
         where p.tenant = $1 and p.source = coalesce($2, p.source) and s.in_force
-          and p.date between coalesce(s.covered_from, p.date) and coalesce(s.covered_to, p.date)
           and p.date >= coalesce($3::text::date, p.date) and p.date <= coalesce($4::text::date, p.date)
         order by c.source, c.date";
     let day = |date: Option<UnitDate>| date.map(|date| date.to_string());

@@ -131,3 +131,37 @@ fn a_plan_keeps_to_what_it_can_know() {
     let dates = document["tenants"][0]["units"].as_array().cloned().unwrap_or_default();
     assert_eq!(dates.iter().map(|unit| &unit["date"]).collect::<Vec<_>>(), ["2026-05-02"]);
 }
+
+#[test]
+fn dates_that_are_not_gathered_any_more_are_planned_and_explained_too() {
+    let stand = Stand::new("plan-lookback");
+    let tenant = world::tenant("USD", "bill.csv", COST);
+    stand.write("tenants/acme.yaml", &tenant);
+    stand.write("bill.csv", world::csv(&world::bill(23, "USD", day("2025-05-01"), 2, 8)));
+    assert_done(&stand.run_once(&[]), 2);
+    let narrow = format!("lookback: 30d\n{tenant}");
+    stand.write("tenants/acme.yaml", &narrow);
+    assert_done(&stand.run_once(&[]), 0);
+
+    let changed = narrow
+        .replace("search: 39.5", "search: 39")
+        .replace("data-platform: 0.5", "data-platform: 1");
+    stand.write("tenants/acme.yaml", &changed);
+    let (_, document) = stand.ask_json(&["plan", "--json"]);
+    let plan = &document["tenants"][0];
+    assert_eq!(plan["units"].as_array().map(Vec::len), Some(2), "{document}");
+    let digest = plan["digest"].as_str().expect("a digest").to_owned();
+    assert_done(&stand.run_once(&[]), 2);
+    let (code, said) = stand.ask(&["plan", "--published", &digest]);
+    assert_eq!((code, said.as_str()), (0, "acme: 2 of 2 dates are visible as planned\n"));
+    let (code, said) = stand.ask(&[
+        "explain",
+        "--tenant",
+        "acme",
+        "--date",
+        "2025-05-01",
+        "--identity",
+        "tag:search",
+    ]);
+    assert_eq!(code, 0, "{said}");
+}

@@ -90,3 +90,36 @@ async fn the_source_is_asked_where_the_archive_is_damaged() {
     gather(&mut desk, again, Attempt(7), "10").await;
     assert_eq!(desk.unit(DAY).await.0, "gathered");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gather_that_began_before_a_restore_still_counts() {
+    let mut desk = Desk::start().await;
+    let first = allocating(&mut desk).await;
+    desk.report(first, Attempt(1), &published(first, rows(first, Attempt(1), "10"))).await;
+    desk.apply().await;
+    assert_eq!(desk.flip(DAY, first).await, 1);
+    desk.report(first, Attempt(1), &committed(first, true)).await;
+    desk.apply().await;
+    // Rules change, and the source is read again, which takes a while.
+    desk.calculate_again().await;
+    desk.gather_again().await;
+    desk.sweep().await;
+    let (reading, _) = desk.task("gather").await;
+    let (allocating, _) = desk.task("allocate").await;
+    let missing = failed("allocate", allocating, FailureClass::InputMissing);
+    desk.report(allocating, Attempt(2), &missing).await;
+    desk.apply().await;
+    desk.sweep().await;
+    let (restoring, _) = desk.task("restore").await;
+    assert!(restoring > reading);
+    let manifest = lines(restoring, Attempt(5), "10");
+    let date = DAY.parse().unwrap();
+    let restored = Restored { date, generation: restoring, lines: manifest, resolutions: None };
+    desk.report(restoring, Attempt(5), &Report::Restored(vec![restored])).await;
+    desk.apply().await;
+    desk.sweep().await;
+    // What the source brings is newer than what was restored, whatever the numbers say.
+    let changed = gather(&mut desk, reading, Attempt(7), "12").await;
+    assert_eq!(desk.lines_in_force(DAY).await, (reading, Attempt(7), changed.hash));
+    assert_eq!(desk.unit(DAY).await.0, "gathered");
+}
