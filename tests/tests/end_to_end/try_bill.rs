@@ -31,8 +31,10 @@ fn tried(stand: &Stand, args: &[impl AsRef<OsStr>]) -> Output {
         .timeout(PATIENCE)
         .output()
         .expect("the program starts");
-    let left: Vec<PathBuf> =
-        fs::read_dir(&temporary).expect("it is there").map(|entry| entry.unwrap().path()).collect();
+    let left: Vec<PathBuf> = fs::read_dir(&temporary)
+        .expect("it is there")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     assert_eq!(left, Vec::<PathBuf>::new(), "{}", text(&output.stderr));
     output
 }
