@@ -181,6 +181,7 @@ fn parent() {
         | Subcommand::Explain(_)
         | Subcommand::Unallocated(_)
         | Subcommand::Plan(_)
+        | Subcommand::Try(_)
         | Subcommand::Compare(_)
         | Subcommand::Config(_)
         | Subcommand::Rules(_)
