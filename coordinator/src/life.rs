@@ -130,7 +130,9 @@ async fn lead_on(
     lead: StateStore,
 ) -> Result<Ended, CoordinatorError> {
     let config = load(&options.folder)?;
-    incarnation::check(&process.bus, &lead).await?;
+    if !is_ahead_of_streams(process, &lead).await? {
+        return Ok(Ended::Drained);
+    }
     let trigger = if options.once { "manual" } else { "schedule" };
     lead.run_start(&options.run, trigger).await?;
     let every = (!options.once).then_some(GATHER_EVERY);
@@ -186,6 +188,25 @@ async fn lead_on(
         }
     }
     Ok(Ended::Drained)
+}
+
+/// Looks at all streams, which takes a while where they are large: the lead is kept meanwhile. False: asked to end.
+async fn is_ahead_of_streams(
+    process: &Process,
+    lead: &StateStore,
+) -> Result<bool, CoordinatorError> {
+    let looked = incarnation::check(&process.bus, lead);
+    tokio::pin!(looked);
+    let mut renew = tokio::time::interval(RENEW_EVERY);
+    loop {
+        tokio::select! {
+            looked = &mut looked => return looked.map(|()| true),
+            () = process.shutdown.asked() => return Ok(false),
+            _ = renew.tick() => {
+                retried(lead.lead_renew().await.map_err(CoordinatorError::from))?;
+            }
+        }
+    }
 }
 
 /// Trouble that heals is logged and tried again by the next round; anything else ends this lead.

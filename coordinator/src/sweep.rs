@@ -48,9 +48,10 @@ impl Leader {
         let mut tasks = Vec::new();
         let mut budget = Budget::new(StateStore::tasks_count_in_txn(&txn).await?);
         self.take_overdue_back(&txn).await?;
+        // What was restored goes on before more is restored, and new lines do not wait for a long history.
+        self.plan_units(&txn, &mut budget, &mut tasks).await?;
         self.plan_restores(&txn, &mut budget, &mut tasks).await?;
         self.plan_gathers(&txn, &mut tasks).await?;
-        self.plan_units(&txn, &mut budget, &mut tasks).await?;
         let compare = self.emissions_compared.is_none_or(|at| at.elapsed() > COMPARE_EVERY);
         if compare {
             StateStore::emissions_compare_in_txn(&txn, COMPARE_MAX).await?;
@@ -155,6 +156,10 @@ impl Leader {
         budget: &mut Budget,
         tasks: &mut Vec<Outgoing>,
     ) -> Result<(), StateError> {
+        // As with gathers: what is published goes to the same streams.
+        if self.streams_filling && self.every.is_some() {
+            return Ok(());
+        }
         let mut groups: BTreeMap<(TenantId, SourceId), Vec<UnitRow>> = BTreeMap::new();
         for unit in StateStore::units_restorable_in_txn(txn, SWEEP_MAX, &budget.spent()).await? {
             let key = (unit.key.tenant.clone(), unit.key.source.clone());

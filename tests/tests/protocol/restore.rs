@@ -123,3 +123,49 @@ async fn a_gather_that_began_before_a_restore_still_counts() {
     assert_eq!(desk.lines_in_force(DAY).await, (reading, Attempt(7), changed.hash));
     assert_eq!(desk.unit(DAY).await.0, "gathered");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_lines_do_not_wait_until_a_long_history_is_restored() {
+    let mut desk = Desk::start().await;
+    gone(&mut desk).await;
+    // With its emission, as many tasks of the tenant are out as may be, less one; and a date has new lines.
+    assert_eq!(desk.tasks("emit-csv").await, 1);
+    let copy = "insert into pipeline_state (tenant, source, date, lines_generation, lines_hash, lines_items,
+          lines_manifest, received, config_hash, rules_hash, state, task, dispatched_at)
+        select tenant, source, date + n, lines_generation, lines_hash, lines_items, lines_manifest, received,
+          config_hash, rules_hash, 'allocating', 't' || n, now()
+        from pipeline_state, generate_series(1, 62) n";
+    assert_eq!(desk.execute(copy).await, 62);
+    let out = "insert into tasks (subject, tenant, source, step, generation, message)
+        select task, tenant, source, 'allocate', 0, '' from pipeline_state where task is not null";
+    assert_eq!(desk.execute(out).await, 62);
+    let new = "insert into pipeline_state (tenant, source, date, lines_generation, lines_hash, lines_items,
+          lines_manifest, received, config_hash, rules_hash, state)
+        select tenant, source, date + 64, lines_generation, lines_hash, lines_items, lines_manifest, received,
+          config_hash, rules_hash, 'gathered'
+        from pipeline_state where state = 'waiting'";
+    assert_eq!(desk.execute(new).await, 1);
+    desk.sweep().await;
+    assert_eq!((desk.tasks("allocate").await, desk.tasks("restore").await), (63, 0));
+    // Once a place is free, it is restored.
+    desk.execute("update pipeline_state set state = 'visible', task = null where task = 't1'")
+        .await;
+    desk.execute("delete from tasks where subject = 't1'").await;
+    desk.sweep().await;
+    assert_eq!(desk.tasks("restore").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_restored_while_a_stream_is_nearly_full() {
+    let mut desk = Desk::start_with(1 << 20).await;
+    gone(&mut desk).await;
+    desk.leader.every(Some(std::time::Duration::from_secs(900)));
+    desk.fill(900 << 10).await;
+    desk.leader.streams_ensure().await.unwrap();
+    desk.sweep().await;
+    assert_eq!((desk.tasks("restore").await, desk.tasks("gather").await), (0, 0));
+    // A single run goes on, and ends with what the stream refuses.
+    desk.leader.every(None);
+    desk.sweep().await;
+    assert_eq!(desk.tasks("restore").await, 1);
+}
