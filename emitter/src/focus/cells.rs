@@ -14,7 +14,7 @@ use proto::time::UtcSeconds;
 use super::columns::{COLUMNS, Content, Missing, SPLIT_CELLS, Time};
 use crate::emission::Place;
 
-/// The kind of product, which FOCUS has no column for.
+/// What FOCUS calls everything else.
 const OTHER: &str = "Other";
 /// What stands for a unit that a bill does not name.
 const UNIT: &str = "Count";
@@ -31,13 +31,10 @@ impl Batch {
     #[must_use]
     pub fn new(lines: &Arc<Lines>) -> Self {
         let column = |name: &str| lines.cells.binary_search_by(|(n, _)| n.as_str().cmp(name)).ok();
-        let prepare = |content: Content, at: Option<usize>| match (content, at) {
-            (Content::Json, Some(at)) => flat_values(&lines.cells[at].1),
-            (_, Some(_) | None) => Vec::new(),
-        };
         let columns = COLUMNS.iter().map(|c| {
             let at = column(c.name);
-            (at, prepare(c.content, at))
+            let json = at.filter(|_| c.content == Content::Json);
+            (at, json.map_or_else(Vec::new, |at| flat_values(&lines.cells[at].1)))
         });
         Self { columns: columns.collect(), lines: Arc::clone(lines) }
     }
@@ -172,5 +169,108 @@ pub fn push_number(out: &mut ByteRecord, amount: Amount) {
         out.push_field(text.as_bytes());
     } else {
         out.push_field(format!("{text}.0").as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::ids::{SourceId, TenantId};
+    use proto::line::{BillingLineItem, LineBatchBuilder, LineId};
+    use std::collections::BTreeMap;
+
+    fn amount(text: &str) -> Amount {
+        Amount::parse(text).unwrap()
+    }
+
+    /// The fields of a line with these cells, which come sorted.
+    fn common(cells: &[(&str, &str)]) -> BTreeMap<&'static str, String> {
+        let mut builder = LineBatchBuilder::default();
+        builder.push(&BillingLineItem {
+            id: LineId::default(),
+            charge_start: UtcSeconds(1_798_675_200),
+            charge_end: UtcSeconds(1_798_678_800),
+            billing_period: "2026-12".parse().unwrap(),
+            currency: "USD".parse().unwrap(),
+            amount: amount("1"),
+            measures: [None; 4],
+            quantities: [None, Some(amount("2"))],
+            resolution_key: None,
+            cells: cells.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        });
+        let lines = Arc::new(builder.take().open().unwrap());
+        let place = Place {
+            tenant: TenantId::parse("acme").unwrap(),
+            source: SourceId::parse("cloud").unwrap(),
+            date: "2026-12-31".parse().unwrap(),
+            ecosystem: None,
+        };
+        let mut out = ByteRecord::new();
+        Batch::new(&lines).common(0, &place, &mut out);
+        let text = |field: &[u8]| String::from_utf8(field.to_vec()).unwrap();
+        COLUMNS.iter().map(|c| c.name).zip(out.iter().map(text)).collect()
+    }
+
+    #[test]
+    fn what_a_bill_lacks_is_filled_where_focus_wants_it() {
+        let line = common(&[]);
+        let filled: Vec<_> = line.iter().filter(|(_, text)| !text.is_empty()).collect();
+        let filled: Vec<String> = filled.iter().map(|(k, v)| format!("{k} {v}")).collect();
+        let wanted = [
+            "BillingAccountId acme",
+            "BillingAccountType Billing Account",
+            "BillingCurrency USD",
+            "BillingPeriodEnd 2027-01-01T00:00:00Z",
+            "BillingPeriodStart 2026-12-01T00:00:00Z",
+            "ChargeCategory Usage",
+            "ChargeFrequency Usage-Based",
+            "ChargePeriodEnd 2026-12-31T01:00:00Z",
+            "ChargePeriodStart 2026-12-31T00:00:00Z",
+            "ConsumedUnit Count",
+            "InvoiceIssuerName cloud",
+            "ProviderName cloud",
+            "PublisherName cloud",
+            "ServiceCategory Other",
+            "ServiceName Other",
+            "ServiceSubcategory Other (Other)",
+        ];
+        assert_eq!(filled, wanted);
+    }
+
+    #[test]
+    fn cells_are_kept_and_mended_only_in_form() {
+        let line = common(&[
+            ("BillingPeriodEnd", "2026-12-31 00:00:00+02:00"),
+            ("ChargeCategory", "Tax"),
+            ("ListUnitPrice", "3"),
+            ("ProviderName", "=AWS"),
+            ("SkuPriceDetails", "none"),
+            ("SubAccountId", "0042"),
+            ("Tags", r#"{"a":[1], "b":"x"}"#),
+            ("x_ProductType", "KAFKA"),
+        ]);
+        for (column, want) in [
+            ("BillingPeriodEnd", "2026-12-30T22:00:00Z"),
+            ("ChargeFrequency", "One-Time"),
+            ("ContractedUnitPrice", ""),
+            ("InvoiceIssuerName", "=AWS"),
+            ("ListUnitPrice", "3.0"),
+            ("ServiceName", "KAFKA"),
+            ("SkuPriceDetails", ""),
+            ("SubAccountId", "0042"),
+            ("SubAccountName", "0042"),
+            ("SubAccountType", "Sub Account"),
+            ("Tags", r#"{"a":"[1]","b":"x"}"#),
+        ] {
+            assert_eq!(line[column], want, "{column}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_a_decimal() {
+        let mut out = ByteRecord::new();
+        ["0", "-5", "1e3", "0.10", "-1e-7"].iter().for_each(|n| push_number(&mut out, amount(n)));
+        let texts: Vec<_> = out.iter().map(|field| std::str::from_utf8(field).unwrap()).collect();
+        assert_eq!(texts, ["0.0", "-5.0", "1000.0", "0.1", "-0.0000001"]);
     }
 }

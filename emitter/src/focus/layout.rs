@@ -89,8 +89,9 @@ impl<W: Write> Layout<W> {
             return [Vec::new(), Vec::new()];
         }
         let own = split::own(rows, wholes, [0, 1].map(|quantity| lines.quantity(quantity, at)));
+        let shares: Vec<_> = rows.iter().filter_map(|r| Some(r.origin.as_ref()?.share)).collect();
         cells.map(|cell| match cell {
-            Some(number) => self.parts.split(number, &own, rows).to_vec(),
+            Some(number) => self.parts.split(number, &own, &shares).to_vec(),
             None => Vec::new(),
         })
     }

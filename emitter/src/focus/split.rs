@@ -1,7 +1,7 @@
 //! Parts of numbers that are not among a fact's own: they follow the row's other parts. Pure.
 
 use proto::line::Measure;
-use proto::money::{Amount, Shares, Splitter};
+use proto::money::{Amount, Share, Shares, Splitter};
 
 use crate::emission::VisibleRow;
 
@@ -13,7 +13,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Splits a number of a line among its rows, exactly: in the order of the rows, parts add up to it.
+    /// Splits a number of a line among its rows, whose `shares` these are, exactly: in their order, parts add up to it.
     ///
     /// A number that equals one of the line's own, as a cost in the currency of pricing mostly does, is split as that
     /// one was. Another is split by the rows' shares; in a composition, where a share is one of a part that is not
@@ -22,9 +22,9 @@ impl Parts {
         &mut self,
         number: Amount,
         own: &[(Amount, Vec<Amount>)],
-        rows: &[VisibleRow],
+        shares: &[Share],
     ) -> &[Amount] {
-        if rows.len() == 1 {
+        if shares.len() == 1 {
             self.parts.clear();
             self.parts.push(number);
             return &self.parts;
@@ -33,16 +33,16 @@ impl Parts {
             self.parts.clone_from(parts);
             return &self.parts;
         }
-        let ids = || (0..rows.len()).map(|at| format!("{at:010}"));
+        let ids = || (0..shares.len()).map(|at| format!("{at:010}"));
         let of_own = || {
             let (_, parts) = own.iter().find(|(whole, _)| !whole.is_zero())?;
             Shares::new(ids().zip(parts.iter().map(|part| part.abs()))).ok()
         };
-        let of_shares = || Shares::new(ids().zip(numerators(rows)?)).ok();
-        let shares = of_shares().or_else(of_own);
-        let shares = shares.or_else(|| Shares::even(ids()).ok());
-        if let Some(shares) = shares {
-            shares.split(number, &mut self.splitter, &mut self.parts);
+        let of_shares = || Shares::new(ids().zip(numerators(shares)?)).ok();
+        let fractions = of_shares().or_else(of_own);
+        let fractions = fractions.or_else(|| Shares::even(ids()).ok());
+        if let Some(fractions) = fractions {
+            fractions.split(number, &mut self.splitter, &mut self.parts);
         }
         &self.parts
     }
@@ -68,11 +68,11 @@ pub fn own(
 }
 
 /// Numerators of shares that are all of one whole and add up to it; `None` otherwise.
-fn numerators(rows: &[VisibleRow]) -> Option<Vec<Amount>> {
-    let mut numerators = Vec::with_capacity(rows.len());
+fn numerators(shares: &[Share]) -> Option<Vec<Amount>> {
+    let mut numerators = Vec::with_capacity(shares.len());
     let (mut sum, mut whole) = (0_u128, None);
-    for row in rows {
-        let (num, den) = row.origin.as_ref()?.share.narrow()?;
+    for share in shares {
+        let (num, den) = share.narrow()?;
         if *whole.get_or_insert(den) != den {
             return None;
         }
@@ -80,4 +80,41 @@ fn numerators(rows: &[VisibleRow]) -> Option<Vec<Amount>> {
         numerators.push(Amount::from_parts(i128::try_from(num).ok()?, 0)?);
     }
     (Some(sum) == whole).then_some(numerators)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::money::{ExactSum, Share};
+
+    fn amounts(texts: &[&str]) -> Vec<Amount> {
+        texts.iter().map(|text| Amount::parse(text).unwrap()).collect()
+    }
+
+    fn split(number: &str, own: &[(&str, &[&str])], shares: &[&str]) -> Vec<Amount> {
+        let own: Vec<_> = own.iter().map(|(n, p)| (amounts(&[n])[0], amounts(p))).collect();
+        let shares: Vec<Share> = shares.iter().map(|share| share.parse().unwrap()).collect();
+        let number = amounts(&[number])[0];
+        let parts = Parts::default().split(number, &own, &shares).to_vec();
+        assert_eq!(parts.iter().copied().collect::<ExactSum>(), number.into());
+        parts
+    }
+
+    #[test]
+    fn parts_follow_the_line_and_add_up() {
+        let own = [("0", &["0", "0"][..]), ("5", &["3", "2"]), ("-4", &["-1", "-3"])];
+        assert_eq!(split("9.5", &own, &["1/1"]), amounts(&["9.5"]));
+        let as_own = split("-4.00", &own, &["1/3", "2/3"]);
+        assert_eq!(as_own, amounts(&["-1", "-3"]), "a number of the line");
+        let by_shares = amounts(&["-3.3333333333", "-6.6666666667"]);
+        assert_eq!(split("-10", &own, &["1/3", "2/3"]), by_shares);
+        // Shares of two parts of a composition do not tell how large these are.
+        for shares in [["1/1", "1/1"], ["1/3", "1/2"]] {
+            assert_eq!(split("-10", &own, &shares), amounts(&["-6", "-4"]));
+            assert_eq!(split("1", &own[..1], &shares), amounts(&["0.5", "0.5"]));
+        }
+        let wide = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
+        let wide = format!("{wide}/{wide}");
+        assert_eq!(split("1", &own, &[&wide, "0/1"]), amounts(&["0.6", "0.4"]));
+    }
 }

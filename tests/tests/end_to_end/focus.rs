@@ -91,11 +91,11 @@ fn record(number: usize, line: &Line) -> Row {
 
 fn csv(records: &[Row]) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(records[0].keys()).expect("what the test wrote itself");
+    writer.write_record(records[0].keys()).expect("it is as the test wants it");
     records.iter().for_each(|record| {
-        writer.write_record(record.values()).expect("what the test wrote itself")
+        writer.write_record(record.values()).expect("it is as the test wants it")
     });
-    writer.into_inner().expect("what the test wrote itself")
+    writer.into_inner().expect("it is as the test wants it")
 }
 
 fn bill() -> Vec<Row> {
@@ -131,7 +131,7 @@ fn counted(records: impl IntoIterator<Item = Row>) -> BTreeMap<Row, usize> {
 /// The rows of a tenant, put together, are its bill: every dimension of every line, and every sum.
 fn assert_is(rows: &[Row], bill: &[Row], tenant: &str) {
     let mine: Vec<Row> = rows.iter().filter(|row| row["x_TenantId"] == tenant).cloned().collect();
-    let found = counted(origins(&mine).expect("what the test wrote itself"));
+    let found = counted(origins(&mine).expect("it is as the test wants it"));
     let wanted = counted(bill.iter().map(|record| expected(record, tenant, "cloud")));
     for (origin, count) in &found {
         assert_eq!(wanted.get(origin), Some(count), "not in the bill of {tenant}: {origin:?}");
@@ -183,7 +183,7 @@ const SHARED: [(&str, &str); 3] = [
 fn shared_stand(name: &str) -> Stand {
     let stand = Stand::new(name);
     for (tenant, file) in SHARED {
-        let path = folder().canonicalize().expect("what the test wrote itself").join(file);
+        let path = folder().canonicalize().expect("it is as the test wants it").join(file);
         let text = format!(
             r#"groups: {{ all: [a, b, c] }}
 sources:
@@ -251,7 +251,7 @@ fn validator() -> Option<PathBuf> {
         println!("skipped: focus-validator 2.2.1 cannot be installed");
         return None;
     }
-    fs::write(ready, "").expect("what the test wrote itself");
+    fs::write(ready, "").expect("it is as the test wants it");
     Some(folder)
 }
 
@@ -264,7 +264,7 @@ fn failed(validator: &Path, file: &Path) -> BTreeSet<String> {
         // It looks for its currency codes there.
         .current_dir(validator.join("lib/python3.12/site-packages"))
         .output()
-        .expect("what the test wrote itself");
+        .expect("it is as the test wants it");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         text.matches(": PASS").count() > 100,
@@ -281,14 +281,14 @@ fn failed(validator: &Path, file: &Path) -> BTreeSet<String> {
 /// All files of a tenant as one.
 fn joined(stand: &Stand, tenant: &str) -> PathBuf {
     let mut all = String::new();
-    for (name, text) in contents(&out(stand)).expect("what the test wrote itself") {
+    for (name, text) in contents(&out(stand)).expect("it is as the test wants it") {
         if name.starts_with(&format!("{tenant}_")) {
             let rows = text.split_once('\n').map_or("", |(_, rows)| rows);
             all.push_str(if all.is_empty() { &text } else { rows });
         }
     }
     let path = stand.config().join(format!("{tenant}-all.csv"));
-    fs::write(&path, all).expect("what the test wrote itself");
+    fs::write(&path, all).expect("it is as the test wants it");
     path
 }
 
