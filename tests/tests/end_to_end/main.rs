@@ -19,6 +19,7 @@ mod kills;
 mod plan;
 mod shared;
 mod storm;
+mod sunbird;
 
 fn day(text: &str) -> UnitDate {
     text.parse().expect("a date")
