@@ -12,6 +12,7 @@ use crate::plan::Plan;
 use crate::process::guard::Guard;
 use crate::process::watchdog::Watch;
 use crate::status::Status;
+use crate::unallocated::Unallocated;
 
 /// Exact chargeback: who caused the cost, who pays.
 #[derive(Debug, Parser)]
@@ -35,6 +36,8 @@ pub enum Command {
     Status(Status),
     /// Show why a line's rows are what they are, with the arithmetic
     Explain(Explain),
+    /// Show what nobody pays, why, and what could be done
+    Unallocated(Unallocated),
     /// Show what a changed configuration would move, before it is in force
     Plan(Plan),
     /// Compare what another tool allocated with what is visible

@@ -21,4 +21,5 @@ pub mod status;
 pub mod store;
 pub mod summary;
 pub mod supervise;
+pub mod unallocated;
 pub mod wiring;

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         | Command::Demo(_)
         | Command::Status(_)
         | Command::Explain(_)
+        | Command::Unallocated(_)
         | Command::Plan(_)
         | Command::Compare(_)
         | Command::Config(_)
@@ -63,6 +64,7 @@ fn run(command: Command) -> Result<u8> {
         }
         Command::Status(status) => status.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Unallocated(unallocated) => unallocated.run(),
         Command::Plan(plan) => plan.run(),
         Command::Compare(compare) => compare.run(),
         Command::Config(command) => command.run(),

@@ -9,6 +9,7 @@ use postgres::Transaction;
 use proto::hash::{Hash128, SetHash};
 use proto::line::{LineId, Lines};
 use proto::manifest::Totals;
+use proto::report::Warning;
 use proto::row::{RowDimension, RowMoney};
 
 use crate::store::{self, VisibleUnit};
@@ -26,12 +27,14 @@ pub struct Recomputed<'a> {
 }
 
 /// What the whole unit came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// Rows.
     pub rows: u64,
     /// Their hash: what `commits.rows_hash` is once just these rows are visible.
     pub hash: Hash128,
+    /// What a person should know.
+    pub warnings: Vec<Warning>,
 }
 
 /// Hands over every row that a program makes of a visible unit's lines, in their order. Memory: the unit's
@@ -53,14 +56,14 @@ pub fn recompute(
         rows.waiting.push_back((lines, 0));
         packed.into_iter().try_for_each(|packed| rows.hand_over(packed, take))
     })?;
-    let (last, _) = engine.finish();
+    let (last, warnings) = engine.finish();
     last.into_iter().try_for_each(|packed| rows.hand_over(packed, take))?;
     let VisibleUnit { tenant, source, date, .. } = unit;
     ensure!(
         rows.lines == rows.totals,
         "the rows of {tenant}/{source} {date} do not add up to its lines: this is a defect of ours"
     );
-    Ok(Outcome { rows: rows.count, hash: rows.hash.value() })
+    Ok(Outcome { rows: rows.count, hash: rows.hash.value(), warnings })
 }
 
 /// The engine, ready for the unit's first batch of lines: it knows the resolutions, and has weighed where it must.

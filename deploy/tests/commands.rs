@@ -132,6 +132,12 @@ fn a_company_is_calculated_to_the_last_decimal_and_every_trouble_is_named() {
     assert!(said.contains("\n(allocator-1 was killed with kill -9 half-way: "), "{said}");
     assert!(said.contains("\nΣ delta 0; 30 dates would be calculated again; digest "), "{said}");
 
+    let readme = include_str!("../../README.md");
+    assert!(
+        readme.contains(&format!("```text\n{said}```\n")),
+        "the README shows another demo:\n{said}"
+    );
+
     // Again: no work, every file untouched, and what lies outside is what the summary says.
     let before = company.written().unwrap();
     assert_eq!(before.len(), 120);

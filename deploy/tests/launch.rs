@@ -179,6 +179,7 @@ fn parent() {
         | Subcommand::Demo(_)
         | Subcommand::Status(_)
         | Subcommand::Explain(_)
+        | Subcommand::Unallocated(_)
         | Subcommand::Plan(_)
         | Subcommand::Compare(_)
         | Subcommand::Config(_)

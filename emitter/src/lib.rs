@@ -4,15 +4,18 @@
 //! |---|---|
 //! | [`ledger`] | commit: store, verify, make visible under the fence; restore from the archive |
 //! | [`emission`] | what all emitters share: the lock, the rows in order, the second look before publishing |
-//! | [`csv`] | one file per date |
+//! | [`csv`], [`focus`] | one file per date |
+//! | [`archived`] | messages of the archive, read back |
 //! | [`sql`] | every statement |
 //! | [`wire`] | exact values in Postgres' binary forms |
 //!
 //! A new kind of emitter is a folder with an [`emission::Emitter`], and a line in `emission/kinds.rs`.
 
+mod archived;
 mod csv;
 mod emission;
 mod error;
+mod focus;
 mod ledger;
 mod sql;
 mod ticking;

@@ -170,6 +170,13 @@ join line_archive a on a.tenant = s.tenant and a.source = s.source and a.date = 
 where s.tenant = $1 and s.source = $2 and s.date = $3
 order by a.kind, a.batch";
 
+/// The archived messages of a generation of lines, in the order of the bill. `$1` tenant, `$2` source, `$3` date,
+/// `$4` the generation.
+pub const ARCHIVED_LINES: &str = "
+select payload from line_archive
+where tenant = $1 and source = $2 and date = $3 and kind = 'line' and generation = $4
+order by batch";
+
 /// One emitter at a time on one unit; given back when the transaction ends. `$1` key.
 pub const TRY_LOCK: &str = "select pg_try_advisory_xact_lock($1)";
 /// What is visible of a unit. `$1` tenant, `$2` source, `$3` date.
@@ -185,6 +192,26 @@ from (select * from chargeback_facts where tenant = $1 and date = $2 and generat
 full join (select line, dimension, charge_start, charge_end from billing
     where tenant = $1 and date = $2 and generation = $4) b on b.line = f.line
 order by b.charge_start, 4";
+/// Where each line of a date stands in its bill, as long as a transaction lives.
+pub const CREATE_LINE_PLACES: &str =
+    "create temp table line_places (line bytea not null, place int8 not null) on commit drop";
+/// Places in.
+pub const COPY_LINE_PLACES: &str = "copy line_places (line, place) from stdin (format binary)";
+/// The same rows by the line's place in its bill, with that and their shares; one without another shows, too.
+pub const PLACED_ROWS: &str = "
+select u.charge_start, u.charge_end, u.line_dimension, coalesce(u.line, p.line) as line, u.dimension, u.amount,
+    u.billed, u.effective, u.contracted, u.list, u.pricing_quantity, u.consumed_quantity,
+    p.place, u.share_num::text, u.share_den::text
+from (
+    select b.charge_start, b.charge_end, b.dimension as line_dimension, coalesce(b.line, f.line) as line, f.dimension,
+        f.amount, f.billed, f.effective, f.contracted, f.list, f.pricing_quantity, f.consumed_quantity,
+        f.share_num, f.share_den
+    from (select * from chargeback_facts where tenant = $1 and date = $2 and generation = $3) f
+    full join (select line, dimension, charge_start, charge_end from billing
+        where tenant = $1 and date = $2 and generation = $4) b on b.line = f.line
+    offset 0) u
+full join line_places p on p.line = u.line
+order by p.place";
 /// Dimensions of lines. `$1` tenant, `$2` ids.
 pub const GET_BILLING_DIMENSIONS: &str = "
 select id, currency, billing_period, invoice_id, resource_id, product_category, product_type, provider,

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`ids`] | tenant, source, emitter ids; unit date; generation; attempt |
 //! | [`money`] | [`money::Amount`], [`money::ExactSum`], the exact split |
+//! | [`moment`] | dates and times as bills write them |
 //! | [`line`] | `BillingLineItem`: one row of a bill |
 //! | [`resolution`] | `IdentityResolution`: who could have caused a cost, with measured usage |
 //! | [`row`] | `ChargebackRow`: who owes what, and why |
@@ -28,6 +29,7 @@ pub mod ids;
 pub mod inventory;
 pub mod line;
 pub mod manifest;
+pub mod moment;
 pub mod money;
 mod nesting;
 pub mod report;

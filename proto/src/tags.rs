@@ -1,6 +1,11 @@
 //! Tags of a line: a flat JSON object in one text cell.
 
-use serde_json::Value;
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 /// Tags that cannot be read; the line is kept without tags and counted as a warning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +44,57 @@ pub fn get<'t>(tags: &'t [(String, String)], key: &str) -> Option<&'t str> {
     exact.chain(loose).map(|(_, v)| v.trim()).find(|v| !v.is_empty())
 }
 
+/// The text as FOCUS wants key and value: an object without nesting whose keys differ. One that is so comes back to the
+/// letter; else nested values become texts of their JSON, and of equal keys the last one counts.
+///
+/// # Errors
+/// When the text is no JSON object.
+pub fn flat(text: &str) -> Result<Cow<'_, str>, TagsError> {
+    let json = |error: serde_json::Error| TagsError::Json(error.to_string());
+    let Ok(Entries(entries)) = serde_json::from_str(text) else {
+        serde_json::from_str::<Value>(text).map_err(json)?;
+        return Err(TagsError::NotAnObject);
+    };
+    let (count, mut nested) = (entries.len(), false);
+    let flatten = |(key, value): (String, Value)| match value {
+        deep @ (Value::Array(_) | Value::Object(_)) => {
+            nested = true;
+            (key, Value::String(deep.to_string()))
+        }
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            (key, plain)
+        }
+    };
+    let map: Map<String, Value> = entries.into_iter().map(flatten).collect();
+    if !nested && map.len() == count {
+        return Ok(Cow::Borrowed(text));
+    }
+    Ok(Cow::Owned(Value::Object(map).to_string()))
+}
+
+/// An object's entries, equal keys included.
+struct Entries(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Entries;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +111,21 @@ mod tests {
         assert_eq!(get(&tags, "none"), None);
         assert!(matches!(parse("{oops"), Err(TagsError::Json(_))));
         assert_eq!(parse("[1]"), Err(TagsError::NotAnObject));
+    }
+
+    #[test]
+    fn only_what_is_not_flat_is_rewritten() {
+        for same in [r#"{ "b":1.10,"a":null,"c":true }"#, "{}", r#"{"a":"{}"}"#] {
+            assert_eq!(flat(same), Ok(Cow::Borrowed(same)));
+        }
+        let mended = [
+            (r#"{"b":[1, 2],"a":{"x":1}}"#, r#"{"a":"{\"x\":1}","b":"[1,2]"}"#),
+            (r#"{"a":1,"a":2}"#, r#"{"a":2}"#),
+        ];
+        for (text, want) in mended {
+            assert_eq!(flat(text).unwrap(), want);
+        }
+        assert!(matches!(flat("{oops"), Err(TagsError::Json(_))));
+        assert_eq!(flat("[1]"), Err(TagsError::NotAnObject));
     }
 }

@@ -6,8 +6,10 @@
 //! | [`stand`] | a temporary folder with a configuration and a data folder, and runs over them |
 //! | [`world`] | seeded FOCUS bills, with the sums that they must come to |
 //! | [`output`] | emitted CSV files: their sums, and whether they were touched |
+//! | [`focus`] | what FOCUS 1.2 files have to hold |
 //! | [`processes`] | who runs below a process, and how to kill it |
 
+pub mod focus;
 pub mod output;
 pub mod processes;
 pub mod program;

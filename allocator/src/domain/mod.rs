@@ -44,6 +44,7 @@ pub use error::{CompileError, UnitError};
 pub use facts::Facts;
 pub use program::Program;
 pub use rows::Packed;
+pub use warnings::unlisted_owner;
 
 #[cfg(test)]
 mod tests;

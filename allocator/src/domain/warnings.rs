@@ -53,6 +53,15 @@ impl Warnings {
     }
 }
 
+/// The owner that a warning of [`Preparer`](super::prepare::Preparer) says is not in the directory. `None`: it says
+/// something else, or cannot name it whole.
+#[must_use]
+pub fn unlisted_owner(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix("owner \"")?;
+    let (name, _) = rest.split_once("\" is not in the directory")?;
+    (!name.contains('\\')).then_some(name)
+}
+
 /// A value of the bill as part of a message.
 pub fn quote(value: &str) -> String {
     match value.char_indices().nth(QUOTE_MAX) {

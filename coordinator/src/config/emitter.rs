@@ -13,6 +13,8 @@ use super::yaml::{Entry, Node};
 
 /// Kinds of emitters; what runs today is said by `unbuilt`.
 pub const EMITTER_KINDS: [&str; 5] = ["csv", "focus", "parquet", "prometheus", "webhook"];
+/// Versions of FOCUS that an emitter can be asked for; what runs today is said by `unbuilt`.
+pub const FOCUS_VERSIONS: [&str; 2] = ["1.2", "1.3"];
 /// Keys of an emitter.
 pub const EMITTER_KEYS: [&str; 7] =
     ["kind", "dir", "aggregation", "group_by", "columns", "lookback", "version"];
@@ -109,6 +111,7 @@ fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {
     });
     let lookback =
         map.get("lookback").map(|node| read::parsed(node, "`lookback`", cx.report, scalar::days));
+    let version = map.get("version").map(|node| version(node, kind, cx));
     Some(EmitterConfig {
         id: id?,
         kind: kind?.to_owned(),
@@ -123,9 +126,18 @@ fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {
             .map(|node| read::texts(node, "`columns`", cx.report))
             .unwrap_or_default(),
         lookback_days: lookback.map_or(Some(None), |days| days.map(Some))?,
-        version: map
-            .get("version")
-            .and_then(|node| read::text(node, "`version`", cx.report))
-            .map(str::to_owned),
+        version: version.map_or(Some(None), |version| version.map(Some))?,
+    })
+}
+
+/// The version of a format: for FOCUS one of [`FOCUS_VERSIONS`], because a bare `1.20` is another text.
+fn version(node: &Node, kind: Option<&str>, cx: &mut Cx<'_>) -> Option<String> {
+    if kind != Some("focus") {
+        return read::text(node, "`version`", cx.report).map(str::to_owned);
+    }
+    read::parsed(node, "`version`", cx.report, |text| {
+        let known = FOCUS_VERSIONS.contains(&text);
+        let mend = FOCUS_VERSIONS.map(|version| format!("\"{version}\"")).join(" or ");
+        if known { Ok(text.to_owned()) } else { Err(format!("write {mend}, or remove it: 1.2")) }
     })
 }

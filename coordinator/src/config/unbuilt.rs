@@ -1,8 +1,8 @@
 //! What is configured and does not run yet. It parses and is checked; running refuses it.
 
 use proto::config::{
-    Aggregation, CostShare, CostWindow, Driver, EmitterConfig, OnBadLine, Rule, SourceScope,
-    SourceSettings, TenantConfig, Tier, Usage,
+    Aggregation, CostShare, CostWindow, Driver, EmitterConfig, Rule, SourceScope, SourceSettings,
+    TenantConfig, Tier, Usage,
 };
 
 use super::problem::Problem;
@@ -12,13 +12,6 @@ use super::problem::Problem;
 pub fn refuse_unbuilt(config: &TenantConfig) -> Vec<Problem> {
     let file = format!("tenants/{}.yaml", config.tenant);
     let mut found = Found { file, path: Vec::new(), problems: Vec::new() };
-    if config.on_bad_line == OnBadLine::Hold {
-        found.path = vec!["on_bad_line".to_owned()];
-        found.add(
-            "`on_bad_line: hold` does not run yet".to_owned(),
-            "write `on_bad_line: quarantine`",
-        );
-    }
     for source in &config.sources {
         found.path = vec!["sources".to_owned(), source.id.to_string()];
         if let SourceSettings::Unbuilt { kind, .. } = &source.settings {
@@ -106,24 +99,31 @@ impl Found {
     fn emitter(&mut self, emitter: &EmitterConfig) {
         let id = &emitter.id;
         self.path = vec!["emitters".to_owned(), id.to_string()];
-        if emitter.kind != "csv" {
+        let kind = emitter.kind.as_str();
+        if !matches!(kind, "csv" | "focus") {
             self.add(
-                format!("emitter `{id}`: kind {} does not run yet", emitter.kind),
-                "remove the emitter; kind csv runs",
+                format!("emitter `{id}`: kind {kind} does not run yet"),
+                "remove the emitter; kinds csv and focus run",
             );
             return;
+        }
+        if kind == "focus" && emitter.version.as_deref().is_some_and(|version| version != "1.2") {
+            self.path.push("version".to_owned());
+            let what = format!("emitter `{id}`: only version 1.2 of FOCUS runs yet");
+            self.add(what, "write `version: \"1.2\"`");
         }
         let settings = [
             ("aggregation", emitter.aggregation != Aggregation::None),
             ("group_by", !emitter.group_by.is_empty()),
             ("columns", !emitter.columns.is_empty()),
             ("lookback", emitter.lookback_days.is_some()),
-            ("version", emitter.version.is_some()),
+            ("version", kind != "focus" && emitter.version.is_some()),
         ];
         for (key, _) in settings.into_iter().filter(|(_, set)| *set) {
             self.path.truncate(2);
             self.path.push(key.to_owned());
-            self.add(format!("emitter `{id}`: `{key}` does nothing yet for kind csv"), "remove it");
+            let what = format!("emitter `{id}`: `{key}` does nothing yet for kind {kind}");
+            self.add(what, "remove it");
         }
     }
 }

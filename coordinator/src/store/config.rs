@@ -1,7 +1,7 @@
 //! Configurations in force.
 
 use deadpool_postgres::Transaction;
-use proto::config::TenantConfig;
+use proto::config::{OnBadLine, TenantConfig};
 use proto::hash::Hash128;
 use proto::ids::{SourceId, TenantId};
 use proto::time::UnitDate;
@@ -51,11 +51,13 @@ impl StateStore {
                 &[&tenant.as_str(), &digest, &entry.message, &commit],
             )
             .await?;
-            let sql = "insert into tenants (tenant, config_hash, final_after_days) values ($1, $2, $3)
-                       on conflict (tenant) do update set config_hash = $2, final_after_days = $3, updated_at = now()";
+            let sql = "insert into tenants (tenant, config_hash, final_after_days, hold_bad_lines) values ($1, $2, $3, $4)
+                       on conflict (tenant) do update
+                         set config_hash = $2, final_after_days = $3, hold_bad_lines = $4, updated_at = now()";
             let days =
                 entry.config.final_after_days.map(|days| i32::try_from(days).unwrap_or(i32::MAX));
-            execute(&txn, "put a tenant in force", sql, &[&tenant.as_str(), &digest, &days])
+            let hold = entry.config.on_bad_line == OnBadLine::Hold;
+            execute(&txn, "put a tenant in force", sql, &[&tenant.as_str(), &digest, &days, &hold])
                 .await?;
             for emitter in &entry.config.emitters {
                 let digest = Hash128::of(&pack(emitter)?);

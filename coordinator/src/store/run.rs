@@ -3,7 +3,7 @@
 use deadpool_postgres::Transaction;
 use runtime::store::StoreError;
 
-use super::unit::RESTORABLE;
+use super::unit::{HELD, RESTORABLE};
 use super::{StateError, StateStore, execute};
 use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
 
@@ -54,7 +54,7 @@ impl StateStore {
         let client = self.store.client().await?;
         let sql = format!(
             "with units as (
-              select p.state = 'quarantined' or p.attempts >= $2
+              select p.state = 'quarantined' or p.attempts >= $2 or (p.state = 'gathered' and {HELD})
                 or (p.state = 'waiting' and s.failed_run = $1 and not {RESTORABLE}) as given_up
               from pipeline_state p join source_state s using (tenant, source)
               where s.in_force and p.state <> 'visible'),

@@ -56,6 +56,12 @@ pub struct UnitRow {
 pub(super) const RESTORABLE: &str =
     "(p.visible_generation > 0 and p.visible_lines_hash = p.lines_hash and p.equal_errors = 0)";
 
+/// Of `pipeline_state p`: a record of the date is quarantined, and its tenant holds such dates. What was on its way when
+/// the record came still arrives.
+pub(super) const HELD: &str =
+    "exists (select from tenants t join quarantined q on q.tenant = t.tenant
+    where t.tenant = p.tenant and t.hold_bad_lines and q.source = p.source and q.date = p.date)";
+
 const COLUMNS: &str = "tenant, source, date::text, state, wanted_generation, lines_manifest,
     case when resolution_lines_hash = lines_hash then resolution_manifest end, rows_manifest, config_hash, rules_hash,
     wanted_config_hash, wanted_rules_hash, attempts, error_hash, equal_errors, visible_generation, task";
@@ -117,7 +123,7 @@ impl StateStore {
     ) -> Result<Vec<UnitRow>, StateError> {
         let sql = format!(
             "select {COLUMNS} from pipeline_state p where state = 'gathered' and next_attempt_at <= now()
-               and tenant <> all($2)
+               and tenant <> all($2) and not {HELD}
                and exists (select 1 from source_state s where s.tenant = p.tenant and s.source = p.source and s.in_force)
              order by tenant, source, date limit $1 for update"
         );

@@ -158,3 +158,13 @@ fn a_check_says_everything_in_one_go() {
     let Checked { text, sound } = check(folder.path(), &no_env);
     assert!(sound && text.ends_with("2 tenants, 2 sources, 1 rule, 1 test: sound\n"), "{text}");
 }
+
+#[test]
+fn the_published_schema_is_the_one_that_is_printed() {
+    let published = include_str!("../../apportion.schema.json");
+    let printed = format!("{:#}\n", coordinator::config::json_schema());
+    assert_eq!(
+        published, printed,
+        "write it anew: apportion config schema > deploy/apportion.schema.json"
+    );
+}

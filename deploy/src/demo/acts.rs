@@ -5,20 +5,24 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use coordinator::config::places;
 use proto::ids::TenantId;
 use proto::money::ExactSum;
 use proto::row::UNALLOCATED;
 
 use super::{company, put};
 use crate::configuration;
+use crate::explain;
 use crate::plan;
 use crate::reach::{Database, Reach};
-use crate::store;
+use crate::store::{self, Of};
 use crate::summary::table;
 
 /// The change that the third act tries: a team that left hands what it runs to another.
 const CHANGE: [&str; 2] =
     ["data-plattform: data-platform }", "data-plattform: data-platform, growth: search }"];
+/// The resource and the day that the second act looks at.
+const WHY: (&str, &str) = ("arn:aws:eks:eu-central-1:111111111111:node/shared-eks-1", "2026-09-03");
 /// Whose rules the acts look at.
 const TENANT: &str = "acme";
 
@@ -30,7 +34,7 @@ pub fn played(dir: &Path, shown: &Path, killed: Option<&str>) -> Result<String> 
     let reach = Reach { config: None, data_dir: Some(dir.join(".apportion")) };
     let mut database = reach.database()?;
     let mut said =
-        String::from("ACT 1  Who owes what: September 2026, every bill to the last decimal\n\n");
+        String::from("ACT 1  Who owes what: September 2026, every bill to the last decimal\n");
     said.push_str(&who_owes_what(&mut database)?);
     // The run ends with 0 for nothing less: see `Summary::exit_code`.
     said.push_str(
@@ -41,16 +45,41 @@ pub fn played(dir: &Path, shown: &Path, killed: Option<&str>) -> Result<String> 
             "({victim} was killed with kill -9 half-way: no cent lost, doubled or half visible)\n"
         ));
     }
-    said.push_str("\nACT 3  What if search took over what growth still runs? Told before anything changes\n\n");
+    said.push_str(
+        "\nACT 2  Why: one line of a cluster that three teams share, to be redone by hand\n",
+    );
+    said.push_str(&why(&mut database, dir)?);
+    said.push_str(
+        "\nACT 3  What if search took over what growth still runs? Told before anything changes\n",
+    );
     said.push_str(&what_if(&mut database, dir)?);
     let (shown, data) = (shown.display(), shown.join(".apportion"));
     let data = data.display();
     said.push_str(&format!(
-        "\nnext  apportion rules show --config {shown} --tenant {TENANT}
-      apportion plan --config {shown}/what-if --data-dir {data}
-      apportion up --config {shown} --data-dir {data}\n"
+        "$ apportion explain --tenant {TENANT} --date {} --identity tag:search --data-dir {data}
+$ apportion plan --config {shown}/what-if --data-dir {data}
+$ apportion up --config {shown} --data-dir {data}\n",
+        WHY.1
     ));
     Ok(said)
+}
+
+/// The arithmetic of the largest line of a shared cluster on a day.
+fn why(database: &mut Database, dir: &Path) -> Result<String> {
+    let mut view = store::view(&mut database.client)?;
+    let day = Some(WHY.1.parse().context("a day of ours")?);
+    let tenant = TenantId::parse(TENANT)?;
+    let units = store::visible_units(&mut view, &tenant, None, (day, day))?;
+    let mut largest = None;
+    for unit in &units {
+        largest = store::lines_of(&mut view, unit, Of::Resource(WHY.0), 1)?.1.pop().or(largest);
+    }
+    let line = largest.with_context(|| format!("nothing of {} is visible on {}", WHY.0, WHY.1))?;
+    let mut explained = explain::found(&mut view, &units, &line.line)?;
+    ensure!(explained.same, "line {} is not stored as its rules have it", line.line);
+    let rule = explained.trace.rules.last().map(|rule| rule.id.as_str());
+    explained.place = rule.and_then(|rule| places::of_rule(dir, &tenant, rule));
+    Ok(explain::brief(&explained))
 }
 
 /// Who owes how much of one bill.
@@ -78,10 +107,12 @@ fn who_owes_what(database: &mut Database) -> Result<String> {
         let key = (stored.key.0, stored.currency);
         billed.entry(key).or_default().merge(&stored.sums.amount);
     }
-    let blocks: Vec<_> = bills
+    let mut blocks: Vec<_> = bills
         .iter()
         .map(|(key, owners)| block(key, owners, billed.get(key).copied().unwrap_or_default()))
         .collect::<Result<_>>()?;
+    // Those of one height beside each other.
+    blocks.sort_by_key(|block| std::cmp::Reverse(block.len()));
     Ok(side_by_side(&blocks))
 }
 

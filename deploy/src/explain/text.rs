@@ -29,6 +29,7 @@ pub fn text(explained: &Explained, listed: Option<&Listed>, row: Option<&str>) -
     billed(explained, &mut out);
     rules(explained, &mut out);
     steps(explained, &mut out);
+    legend(explained, &mut out);
     rows(explained, row, &mut out);
     for to in &explained.emitted {
         let old =
@@ -44,20 +45,11 @@ pub fn text(explained: &Explained, listed: Option<&Listed>, row: Option<&str>) -
 pub fn brief(explained: &Explained) -> String {
     let mut out = Lines::default();
     let line = &explained.line;
-    let product = line.cell("ServiceName").unwrap_or("a line");
     let name = line.cell("ResourceName").or(line.cell("ResourceId")).unwrap_or_default();
-    let cost = explained.cost.map_or("amount", Measure::column);
-    out.add(&format!(
-        "{product} {name}, {}: {cost} {} {} (line {})",
-        explained.unit.date,
-        line.amount,
-        line.currency,
-        &line.id.to_string()[..8]
-    ));
-    if let Some(rule) = explained.trace.rules.last() {
-        let place = explained.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
-        out.add(&format!("rule {}{place} takes it", rule.id));
-    }
+    let rule = explained.trace.rules.last().map_or("", |rule| rule.id.as_str());
+    let place = explained.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
+    let (id, amount, currency) = (&line.id.to_string()[..8], line.amount, line.currency);
+    out.add(&format!("rule {rule}{place} takes line {id}, {name}: {amount} {currency}"));
     steps(explained, &mut out);
     out.0
 }
@@ -189,6 +181,13 @@ fn steps(explained: &Explained, out: &mut Lines) {
             }
         }
     }
+    if let Some(why) = &explained.trace.failed {
+        out.add(&format!("  the allocation failed: {why}"));
+    }
+}
+
+/// What the rests are, where there are any.
+fn legend(explained: &Explained, out: &mut Lines) {
     let rounds = |step: &Step| match &step.outcome {
         Outcome::Passed(_) => false,
         Outcome::Parts(to) | Outcome::Gave(to) => {
@@ -196,10 +195,7 @@ fn steps(explained: &Explained, out: &mut Lines) {
         }
     };
     if explained.trace.steps.iter().any(rounds) {
-        out.add("  (rest: of the last decimal's unit; the largest are rounded up until the parts add up)");
-    }
-    if let Some(why) = &explained.trace.failed {
-        out.add(&format!("  the allocation failed: {why}"));
+        out.add("  (rest: of the last decimal's unit; the largest go up until the parts add up)");
     }
 }
 
@@ -229,7 +225,7 @@ fn product(amount: Amount, to: &Received) -> String {
     let exact = working.remainder.num().is_zero();
     let rounding = match (exact, working.rounded_up) {
         (true, _) => String::new(),
-        (false, true) => format!(" (rest {}, rounded up)", fraction(working.remainder)),
+        (false, true) => format!(" (rest {}, up)", fraction(working.remainder)),
         (false, false) => format!(" (rest {})", fraction(working.remainder)),
     };
     format!("{amount} × {} = {}{rounding}", to.share, working.part)

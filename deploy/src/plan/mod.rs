@@ -147,7 +147,7 @@ impl Plan {
     }
 }
 
-/// Plans one tenant, and keeps the difference where there is one.
+/// Plans one tenant, and keeps the difference where there is one: see [`planned`].
 ///
 /// # Errors
 /// When the database cannot be read, or lacks what the visible rows were made from.
@@ -174,7 +174,11 @@ pub fn plan(
     Ok(planned)
 }
 
-fn planned(
+/// Plans one tenant, and keeps nothing.
+///
+/// # Errors
+/// When the database cannot be read, or lacks what the visible rows were made from.
+pub fn planned(
     view: &mut Transaction<'_>,
     candidate: &TenantConfig,
     range: store::Range,

@@ -21,7 +21,7 @@ pub struct Stuck {
     pub key: SourceKey,
     /// The date.
     pub date: String,
-    /// Its state.
+    /// Its state, or `held`.
     pub state: String,
     /// Failed attempts.
     pub attempts: i32,
@@ -64,10 +64,15 @@ fn given<T>(rows: &[Row], all: usize, one: impl Fn(&Row) -> T) -> Given<T> {
 /// Up to `limit` dates that are not visible as they should be; with `failed`, only those with an error, a wait or a
 /// quarantine.
 pub fn stuck(txn: &mut Transaction<'_>, limit: i64, failed: bool) -> Result<Given<Stuck>> {
-    let sql = "select p.tenant, p.source, p.date::text, p.state, p.attempts, p.last_error, count(*) over ()
-               from pipeline_state p join source_state s using (tenant, source)
+    let sql = "select p.tenant, p.source, p.date::text, case when h.records > 0 then 'held' else p.state end, p.attempts,
+                 case when h.records > 0 then 'on_bad_line: hold, and ' || h.records || ' of its records quarantined'
+                      else p.last_error end,
+                 count(*) over ()
+               from pipeline_state p join source_state s using (tenant, source) join tenants t using (tenant)
+               cross join lateral (select count(*) as records from quarantined q where t.hold_bad_lines
+                 and p.state = 'gathered' and q.tenant = p.tenant and q.source = p.source and q.date = p.date) h
                where s.in_force and p.state <> 'visible'
-                 and (not $2 or p.state in ('waiting', 'quarantined') or p.attempts > 0)
+                 and (not $2 or p.state in ('waiting', 'quarantined') or p.attempts > 0 or h.records > 0)
                order by p.state <> 'quarantined', p.tenant, p.source, p.date limit $1";
     let rows = txn.query(sql, &[&limit, &failed]).context("cannot list dates that wait")?;
     Ok(given(&rows, 6, |row| Stuck {

@@ -227,6 +227,7 @@ mod tests {
                 booking_period: "2026-06".into(),
                 entry: "original".into(),
             }),
+            origin: None,
         }
     }
 

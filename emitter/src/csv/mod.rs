@@ -1,6 +1,6 @@
 //! CSV: one file per date, `{dir}/{tenant}_{source}_{date}.csv`, replaced as a whole.
 
-mod file;
+pub mod file;
 mod layout;
 
 use std::path::{Path, PathBuf};
@@ -41,7 +41,8 @@ impl Csv {
     }
 }
 
-fn name(place: &Place) -> String {
+/// What the file of a date is called.
+pub fn name(place: &Place) -> String {
     format!("{}_{}_{}.csv", place.tenant, place.source, place.date)
 }
 
@@ -54,11 +55,14 @@ impl Emitter for Csv {
         let path = self.dir.join(name(place));
         Ok(holds(&path, recorded)?.then(|| Published::at(&path, recorded)))
     }
+    fn needs_cells(&self) -> bool {
+        false
+    }
 }
 
 impl Draft for Layout<NewFile> {
-    fn write(&mut self, row: &VisibleRow) -> Result<(), EmitterError> {
-        self.row(row)
+    fn write(&mut self, rows: &[VisibleRow]) -> Result<(), EmitterError> {
+        rows.iter().try_for_each(|row| self.row(row))
     }
     fn seal(self: Box<Self>) -> Result<Box<dyn Sealed>, EmitterError> {
         Ok(Box::new(self.finish()?.seal()?))

@@ -5,6 +5,7 @@ use proto::config::EmitterConfig;
 use super::Emitter;
 use crate::csv::Csv;
 use crate::error::EmitterError;
+use crate::focus::Focus;
 
 /// The emitter that `settings` ask for; relative folders start at `folder`.
 ///
@@ -13,9 +14,10 @@ use crate::error::EmitterError;
 pub fn open(settings: &EmitterConfig, folder: &str) -> Result<Box<dyn Emitter>, EmitterError> {
     match settings.kind.as_str() {
         "csv" => Ok(Box::new(Csv::new(settings, folder)?)),
+        "focus" => Ok(Box::new(Focus::new(settings, folder)?)),
         kind => {
             let text = format!(
-                "emitter {}: kind {kind} is not built yet; use csv, or remove the emitter",
+                "emitter {}: kind {kind} is not built yet; use csv or focus, or remove the emitter",
                 settings.id
             );
             Err(EmitterError::Settings(text))

@@ -5,11 +5,12 @@
 //! one is emitted instead. Where content was put before, it is compared first and left alone when it still lies there.
 
 mod kinds;
+mod origins;
 mod port;
 mod rows;
 pub mod texts;
 
-pub use port::{Draft, Emitter, Place, Published, Sealed, VisibleRow};
+pub use port::{Draft, Emitter, Origin, Place, Published, Sealed, VisibleRow};
 
 use std::sync::Arc;
 
@@ -172,12 +173,13 @@ async fn draft(
     let writing = spawn_blocking(move || {
         let mut rows = 0_u64;
         while let Some(chunk) = receiver.blocking_recv() {
-            chunk.iter().try_for_each(|row| draft.write(row))?;
+            draft.write(&chunk)?;
             rows += chunk.len() as u64;
         }
         Ok::<_, EmitterError>((draft, rows))
     });
-    let read = rows::read(transaction, context, visible, place, sender).await;
+    let cells = emitter.needs_cells();
+    let read = rows::read(transaction, context, visible, place, cells, sender).await;
     // The sender is gone: the thread ends. Its own error says more than the closed channel that the reader saw.
     let written = writing.await.map_err(ended)?;
     let (draft, rows) = match (written, read) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use proto::ids::{SourceId, TenantId};
-use proto::line::LineId;
-use proto::money::Amount;
+use proto::line::{LineId, Lines};
+use proto::money::{Amount, Share};
 use proto::task::Content;
 use proto::time::{UnitDate, UtcSeconds};
 
@@ -23,15 +23,18 @@ pub trait Emitter: Send + Sync {
     /// # Errors
     /// When it cannot be looked at.
     fn find(&self, place: &Place, recorded: Content) -> Result<Option<Published>, EmitterError>;
+    /// Whether rows have to come with [`VisibleRow::origin`], which costs two passes over the archive.
+    fn needs_cells(&self) -> bool;
 }
 
 /// Content under way, on a thread where it may block. Dropped, it leaves nothing behind.
 pub trait Draft: Send {
-    /// Appends a row; rows come by charge start, line, tier, part, identity.
+    /// Appends rows, of whole lines. They come by charge start, line, tier, part, identity; where cells are needed, by
+    /// the line's place in the bill instead of the first two.
     ///
     /// # Errors
-    /// When it cannot be written.
-    fn write(&mut self, row: &VisibleRow) -> Result<(), EmitterError>;
+    /// When they cannot be written.
+    fn write(&mut self, rows: &[VisibleRow]) -> Result<(), EmitterError>;
     /// Makes what was written complete and durable, still out of sight.
     ///
     /// # Errors
@@ -89,6 +92,21 @@ pub struct VisibleRow {
     pub of: Arc<LineText>,
     /// Texts of the row.
     pub why: Arc<RowText>,
+    /// The line as billed, for emitters that need its cells.
+    pub origin: Option<Origin>,
+}
+
+/// A line as the archive keeps it.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Its place in the date's bill, from 0.
+    pub place: i64,
+    /// The row's share of it (of the part, in a composition).
+    pub share: Share,
+    /// The lines that it came with.
+    pub lines: Arc<Lines>,
+    /// Which of them it is.
+    pub at: usize,
 }
 
 impl VisibleRow {

@@ -1,25 +1,19 @@
 //! Publishes archived messages again: the same items at a new address, so that what is damaged or half gone at the old
 //! one, which is written once, does not stand in the way.
 
-use deadpool_postgres::tokio_postgres::types::Type;
-use proto::envelope::{self, MESSAGE_BYTES_MAX, MessageKind};
+use proto::envelope::{self, MessageKind};
 use proto::line::LineBatch;
 use proto::report::{Report, Restored};
 use proto::resolution::ResolutionBatch;
 use proto::subject::Stream;
 use proto::task::{Restore, RestoreUnit};
-use proto::time::UnitDate;
 use runtime::data::{BatchWriter, DataError};
 use runtime::store::Store;
 use runtime::worker::{TaskContext, WorkError};
 
+use crate::archived::{Archived, damaged};
 use crate::error::EmitterError;
-use crate::sql;
-use crate::wire::PgDate;
 use crate::worker::reports;
-
-/// Messages that are read at a time.
-const PIECE: i32 = 8;
 
 /// Publishes lines and resolutions of the visible generations of some units.
 ///
@@ -53,56 +47,38 @@ async fn restore_unit(
     let failed = || EmitterError::sql("read the archive");
     let mut client = store.client().await?;
     let transaction = client.transaction().await.map_err(failed())?;
-    let types = [Type::TEXT, Type::TEXT, Type::DATE];
-    let statement = transaction.prepare_typed(sql::ARCHIVED, &types).await.map_err(failed())?;
-    let (tenant, source) = (context.tenant().as_str(), context.source().as_str());
-    let key = [&tenant as _, &source as _, &PgDate(unit.date) as _];
-    let portal = transaction.bind(&statement, &key).await.map_err(failed())?;
+    let (tenant, source) = (context.tenant(), context.source());
+    let mut archived = Archived::of_visible(&transaction, tenant, source, unit.date).await?;
     let mut copies = Copies::new(context, unit);
-    loop {
-        let rows = transaction.query_portal(&portal, PIECE).await.map_err(failed())?;
-        if rows.is_empty() {
-            return copies.finish().await;
-        }
-        for row in &rows {
-            copies.publish(row.get(0)).await?;
-            context.progress.tick();
-        }
+    while let Some((kind, message)) = archived.next().await? {
+        copies.publish(kind, &message).await?;
+        context.progress.tick();
     }
+    copies.finish().await
 }
 
 /// The new batches of one unit.
 struct Copies<'a> {
-    context: &'a TaskContext,
     unit: &'a RestoreUnit,
     lines: BatchWriter,
     resolutions: BatchWriter,
 }
 
 impl<'a> Copies<'a> {
-    fn new(context: &'a TaskContext, unit: &'a RestoreUnit) -> Self {
+    fn new(context: &TaskContext, unit: &'a RestoreUnit) -> Self {
         let writer = |stream| {
             let (tenant, source) = (context.tenant(), context.source());
             let (bus, attempt) = (&context.bus, context.attempt);
             BatchWriter::new(bus, stream, tenant, source, unit.date, unit.generation, attempt)
         };
         let (lines, resolutions) = (writer(Stream::Line), writer(Stream::Resolution));
-        Self { context, unit, lines, resolutions }
+        Self { unit, lines, resolutions }
     }
 
-    async fn publish(&mut self, compressed: &[u8]) -> Result<(), EmitterError> {
-        let date = self.unit.date;
-        let message = zstd::bulk::decompress(compressed, MESSAGE_BYTES_MAX)
-            .map_err(|e| damaged(date, &e.to_string()))?;
-        let (header, _) = envelope::decode_header(&message).map_err(DataError::from)?;
-        let source = Some(self.context.source());
-        let here = header.tenant == *self.context.tenant() && header.source.as_ref() == source;
-        if !here || header.date != Some(date) {
-            return Err(damaged(date, "belongs to another unit"));
-        }
-        match header.kind {
+    async fn publish(&mut self, kind: MessageKind, message: &[u8]) -> Result<(), EmitterError> {
+        match kind {
             MessageKind::Line => {
-                let body = envelope::decode::<LineBatch>(&message).map_err(DataError::from)?.1;
+                let body = envelope::decode::<LineBatch>(message).map_err(DataError::from)?.1;
                 let lines = body.clone().open().map_err(DataError::from)?;
                 for at in 0..lines.len() {
                     let line = lines.item(at).map_err(DataError::from)?;
@@ -112,7 +88,7 @@ impl<'a> Copies<'a> {
                 self.lines.write(&body, lines.len()).await?;
             }
             MessageKind::Resolution => {
-                let body = envelope::decode::<ResolutionBatch>(&message);
+                let body = envelope::decode::<ResolutionBatch>(message);
                 let body = body.map_err(DataError::from)?.1;
                 let resolutions = body.clone().open().map_err(DataError::from)?;
                 let manifest = &mut self.resolutions.manifest;
@@ -125,7 +101,7 @@ impl<'a> Copies<'a> {
             | MessageKind::Task
             | MessageKind::Report
             | MessageKind::Config => {
-                return Err(damaged(date, "is neither lines nor resolutions"));
+                return Err(damaged(self.unit.date, "is neither lines nor resolutions"));
             }
         }
         Ok(())
@@ -144,8 +120,4 @@ impl<'a> Copies<'a> {
         let resolutions = (!resolutions.batches.is_empty()).then_some(resolutions);
         Ok(Restored { date, generation, lines, resolutions })
     }
-}
-
-fn damaged(date: UnitDate, what: &str) -> EmitterError {
-    EmitterError::Integrity(format!("an archived message of {date} {what}"))
 }

@@ -110,7 +110,8 @@ pub enum OnBadLine {
     /// The line is set aside and counted; the rest of the date goes on.
     #[default]
     Quarantine,
-    /// The date does not become visible while it has a quarantined line.
+    /// The date does not become visible while it has a quarantined line; what is visible of it stays. A line whose date
+    /// cannot be read holds no date.
     Hold,
 }
 

@@ -15,11 +15,15 @@ mod backup;
 mod bytes;
 mod changes;
 mod compare;
+mod explain;
+mod focus;
+mod hold;
 mod kills;
 mod plan;
 mod shared;
 mod storm;
 mod sunbird;
+mod unallocated;
 
 fn day(text: &str) -> UnitDate {
     text.parse().expect("a date")

@@ -19,11 +19,11 @@ const BILLS: [(&str, &str, &str, usize); 4] = [
     ("gcp", "focus_1_2_cost_and_usage_gcp.csv.gz", "30378.7612419533505", 5),
 ];
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/focus")
 }
 
-fn is_there() -> bool {
+pub(crate) fn is_there() -> bool {
     let there = folder().is_dir();
     if !there {
         println!("skipped: there are no shared bills in {}", folder().display());
@@ -32,7 +32,7 @@ fn is_there() -> bool {
 }
 
 /// The records of a bill, by column.
-fn records(file: &str) -> Vec<Row> {
+pub(crate) fn records(file: &str) -> Vec<Row> {
     let bytes = fs::read(folder().join(file)).expect("it can be read");
     let mut text = Vec::new();
     if file.ends_with(".gz") {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proto::money::{Amount, ExactSum};
-use tests::output::rows;
+use tests::output::{contents, rows};
 use tests::stand::Stand;
 
 use crate::{assert_done, of};
@@ -42,7 +42,7 @@ fn the_example_runs_without_what_is_not_built() {
     let bill = "bills/2026-10.csv.gz";
     stand.write(bill, fs::read(example().join(bill)).unwrap());
     let whole = fs::read_to_string(example().join("tenants/sunbird.yaml")).unwrap();
-    let leave_out = ["drivers:", "kafka:", "- id: support-fee", "- id: tax", "tests:", "focus:"];
+    let leave_out = ["drivers:", "kafka:", "- id: support-fee", "- id: tax", "tests:"];
     let runs = without(&whole, &leave_out)
         .replace("{ source: kafka }, ", "")
         .replace("{ usage_ratio: kafka_bytes }, ", "");
@@ -53,6 +53,9 @@ fn the_example_runs_without_what_is_not_built() {
     let found = of(&run, "sunbird");
     assert_eq!((&found["lines"], &found["quarantined"]), (&16.into(), &0.into()), "{found}");
     assert_eq!(found["totals"]["USD"]["difference"], "0", "{found}");
+
+    let focus = contents(&stand.config().join("out/focus")).unwrap();
+    assert_eq!(focus.len(), 2, "{:?}", focus.keys());
 
     let mut sums: BTreeMap<String, ExactSum> = BTreeMap::new();
     for row in rows(&stand.csv()).unwrap() {

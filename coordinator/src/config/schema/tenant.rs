@@ -260,7 +260,7 @@ pub struct Emitter {
     pub columns: Option<OneOrMany<String>>,
     /// Only dates of the last so many days.
     pub lookback: Option<String>,
-    /// Version of the format.
+    /// Version of the format; for focus `1.2` (left out: that) or `1.3`.
     pub version: Option<Text>,
 }
 

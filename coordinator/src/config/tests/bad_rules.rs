@@ -315,6 +315,10 @@ fn tests_and_emitters() {
         "2:30: emitter `b` writes the same files as the one in line 2 (give it another `dir`)",
     );
     one(
+        "emitters: { focus: { dir: x, version: 1.1 } }",
+        "2:39: `version` is \"1.1\" (write \"1.2\" or \"1.3\", or remove it: 1.2)",
+    );
+    one(
         "guards: { max_drop: 120% }",
         "2:21: `max_drop` is \"120%\" (a percentage lies between 0 and 100)",
     );
@@ -337,7 +341,7 @@ fn tests_and_emitters() {
 fn what_does_not_run_yet_is_refused_by_name() {
     let text = "groups: { g: [a] }
 drivers: { d: { ledger: { sources: all } } }
-emitters: { csv: { dir: x, aggregation: daily }, parquet: { dir: y } }
+emitters: { csv: { dir: x, aggregation: daily }, focus: { dir: z, version: 1.3 }, parquet: { dir: y } }
 allocation:
 - { id: one, chain: [ { usage_ratio: d } ] }
 - { id: two, chain: [ { composition: [ { percent: 100, chain: [ { in_proportion_to_cost: {} } ] } ] } ] }
@@ -350,7 +354,8 @@ allocation:
         "rule `one`: usage_ratio by driver `d` does not run yet (use { metric: [NAME…] }, `fixed` or `even`)",
         "rule `two`: in_proportion_to_cost runs over the line's date only (write `window: date`)",
         "emitter `csv`: `aggregation` does nothing yet for kind csv (remove it)",
-        "emitter `parquet`: kind parquet does not run yet (remove the emitter; kind csv runs)",
+        "emitter `focus`: only version 1.2 of FOCUS runs yet (write `version: \"1.2\"`)",
+        "emitter `parquet`: kind parquet does not run yet (remove the emitter; kinds csv and focus run)",
     ];
     assert_eq!(found, wanted.map(|text| format!("tenants/acme.yaml: {text}")));
 }

@@ -9,10 +9,10 @@ use proto::time::{BillingPeriod, DAYS_AHEAD, FIRST_DATE, UnitDate, UtcSeconds};
 
 use super::cells::{Cells, KeptTimes};
 use super::codec::Head;
-use super::dates::{self, Moment};
 use super::header::Layout;
 use super::records::Record;
 use super::refusal::{Refusal, Warnings, is_null, number, number_reason};
+use proto::moment::{self, Moment};
 
 /// The largest record that a line can be made of: a batch holds it beside others.
 pub const LINE_BYTES_MAX: usize = 96 * 1024;
@@ -117,7 +117,7 @@ impl<'a> Mapper<'a> {
         record: &Record<'_>,
         refusal: Refusal,
     ) -> QuarantinedRecord {
-        let start = record.get(self.layout.charge_start).and_then(dates::parse);
+        let start = record.get(self.layout.charge_start).and_then(moment::parse);
         let date = start.and_then(|start| self.date(record, start.at).ok());
         refusal.quarantined(file, record, self.layout, self.wanted.cost, date)
     }
@@ -151,7 +151,7 @@ impl<'a> Mapper<'a> {
                 layout,
                 record,
                 layout.charge_start,
-                format!("no date: {}", dates::FORM),
+                format!("no date: {}", moment::FORM),
             )
         };
         let start = self.time(record, 0, Some(layout.charge_start))?.ok_or_else(no_date)?;
@@ -209,8 +209,8 @@ impl<'a> Mapper<'a> {
             return Ok(None);
         }
         let bad =
-            || Refusal::of_cell(self.layout, record, field, format!("bad date: {}", dates::FORM));
-        self.times[which].get(text, dates::parse).ok_or_else(bad).map(Some)
+            || Refusal::of_cell(self.layout, record, field, format!("bad date: {}", moment::FORM));
+        self.times[which].get(text, moment::parse).ok_or_else(bad).map(Some)
     }
 
     /// The date of a charge, if it is one that can be held.
@@ -249,7 +249,7 @@ impl<'a> Mapper<'a> {
         }
         let field = self.layout.billing_start.unwrap_or(self.layout.charge_start);
         let bad =
-            || Refusal::of_cell(self.layout, record, field, format!("bad date: {}", dates::FORM));
+            || Refusal::of_cell(self.layout, record, field, format!("bad date: {}", moment::FORM));
         // An offset can lead out of the first year, and no period is written without one.
         let day = at.date().ok().filter(|day| day.civil().year() > 0).ok_or_else(bad)?;
         let period = day.period();

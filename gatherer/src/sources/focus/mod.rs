@@ -6,7 +6,7 @@
 //! | [`plan`] | what of them must be read (pure) |
 //! | [`open`], [`records`] | bytes to records |
 //! | [`columns`], [`header`] | what stands where (pure) |
-//! | [`dates`], [`map`], [`cells`], [`refusal`] | records to lines, or to what is kept of them (pure) |
+//! | [`map`], [`cells`], [`refusal`] | records to lines, or to what is kept of them (pure) |
 //! | [`codec`] | lines as bytes whose order is the canonical order (pure) |
 //! | [`read`], [`collect`] | one gather |
 //!
@@ -19,7 +19,6 @@ pub mod cells;
 pub mod codec;
 pub mod collect;
 pub mod columns;
-pub mod dates;
 pub mod error;
 pub mod files;
 pub mod header;

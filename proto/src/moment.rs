@@ -1,6 +1,6 @@
 //! Dates and times as bills write them, read exactly or refused.
 
-use proto::time::UtcSeconds;
+use crate::time::UtcSeconds;
 
 /// A point in time as a bill gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
