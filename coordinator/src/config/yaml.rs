@@ -79,11 +79,8 @@ pub fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Option<Node> {
                 let mark = error.marker();
                 let at =
                     Place { file: Arc::clone(file), line: mark.line(), column: mark.col() + 1 };
-                build.report.at(
-                    &at,
-                    format!("this is not YAML: {}", error.info()),
-                    "mend the YAML here or just above",
-                );
+                let what = format!("this is not YAML: {}", error.info());
+                build.report.at(&at, what, mend(file, mark.line()));
                 return None;
             }
         }
@@ -91,6 +88,19 @@ pub fn parse(file: &Arc<SourceFile>, report: &mut Report) -> Option<Node> {
     let empty =
         Node { at: Place { file: Arc::clone(file), line: 1, column: 1 }, value: Value::Null };
     Some(build.root.map_or(empty, |built| built.node))
+}
+
+/// How to mend a line that is no YAML. Inside `{ … }` and `[ … ]` the braces of `${VAR}` are the file's own.
+fn mend(file: &SourceFile, line: usize) -> String {
+    let text = line.checked_sub(1).and_then(|skip| file.text.lines().nth(skip)).unwrap_or_default();
+    let stops = |c: char| matches!(c, ' ' | ',' | '"' | '\'' | '[' | ']');
+    let plain = text.split(stops).find(|word| word.starts_with("${"));
+    let quoted =
+        |word: &str| text.contains(&format!("\"{word}")) || text.contains(&format!("'{word}"));
+    match plain.filter(|word| !quoted(word)) {
+        Some(word) => format!("put it in quotes: \"{word}\""),
+        None => "mend the YAML here or just above".to_owned(),
+    }
 }
 
 /// A finished node with its size.

@@ -100,6 +100,8 @@ fn apply(folder: &Path, message: &Message) {
         replaced(id)
     } else if let Some(expression) = named(mend, "for instance: `") {
         replaced(&format!("'{expression}'"))
+    } else if let Some(quoted) = mend.strip_prefix("put it in quotes: ") {
+        line.replacen(quoted.trim_matches('"'), quoted, 1)
     } else if let Some((_, default)) = mend.split_once("give a default: ") {
         let plain = format!("{}}}", default.split_once(":-").unwrap().0);
         format!("{before}{}", rest.replacen(&plain, default, 1))
@@ -142,6 +144,13 @@ fn each_mistake_is_mended_from_its_message() {
         let mends = mended(folder.path());
         assert!((1..=3).contains(&mends), "{mends} mends for {mistake:?}");
     }
+}
+
+#[test]
+fn a_variable_without_quotes_is_mended_twice() {
+    let folder = example_with("");
+    seed(folder.path(), (TENANT, "dir: out/csv", "dir: ${OUT_DIR}/csv"));
+    assert_eq!(mended(folder.path()), 2);
 }
 
 #[test]

@@ -142,7 +142,10 @@ fn a_check_says_everything_in_one_go() {
     write(folder.path(), "tenants/b.yaml", &format!("{source}{rules}{}", test("y")));
     let Checked { text, sound } = check(folder.path(), &no_env);
     assert!(!sound);
-    assert!(text.contains("test `t`: ") && text.contains("x got 1, not nothing"), "{text}");
+    assert!(
+        text.contains("tenants/b.yaml:3:18: test `t`: ") && text.contains("x got 1, not nothing"),
+        "{text}"
+    );
     assert!(
         text.contains(
             "note: tenants/b.yaml:2:21: rule `r`: in_proportion_to_cost runs over the line's date only"

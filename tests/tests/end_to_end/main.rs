@@ -22,6 +22,7 @@ mod kills;
 mod plan;
 mod shared;
 mod storm;
+mod sunbird;
 mod try_bill;
 mod unallocated;
 

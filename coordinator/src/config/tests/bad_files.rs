@@ -111,6 +111,12 @@ fn yaml() {
         "{}",
         file("sources: [\n")
     );
+    let plain = file(&format!("{SOURCE}emitters: {{ csv: {{ dir: ${{OUT}}/csv }} }}\n"));
+    assert!(
+        plain.starts_with("tenants/a.yaml:2:")
+            && plain.contains("(put it in quotes: \"${OUT}/csv\")"),
+        "{plain}"
+    );
     assert!(file(&format!("{SOURCE}currency: USD\ncurrency: EUR\n")).starts_with(
         "tenants/a.yaml:3:1: `currency` stands here twice, first in line 2 (remove one)"
     ));
