@@ -33,7 +33,11 @@ fn tried(stand: &Stand, args: &[impl AsRef<OsStr>]) -> Output {
         .expect("the program starts");
     let left: Vec<PathBuf> = fs::read_dir(&temporary)
         .expect("it is there")
+<<<<<<< HEAD
         .map(|entry| entry.expect("an entry").path())
+=======
+        .map(|entry| entry.expect("it can be read").path())
+>>>>>>> work-try
         .collect();
     assert_eq!(left, Vec::<PathBuf>::new(), "{}", text(&output.stderr));
     output
@@ -157,7 +161,7 @@ fn without_a_terminal_nothing_is_asked_or_written_and_people_read_a_table() {
     }
     assert!(said.lines().count() < 30 && !said.contains("write these rules"), "{said}");
     let names = fs::read_dir(stand.config()).expect("it is there");
-    let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    let mut names: Vec<_> = names.map(|entry| entry.expect("it can be read").file_name()).collect();
     names.sort();
     assert_eq!(names, ["bill.csv", "temporary", "tenants"]);
 }
