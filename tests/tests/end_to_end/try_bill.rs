@@ -33,11 +33,7 @@ fn tried(stand: &Stand, args: &[impl AsRef<OsStr>]) -> Output {
         .expect("the program starts");
     let left: Vec<PathBuf> = fs::read_dir(&temporary)
         .expect("it is there")
-<<<<<<< HEAD
-        .map(|entry| entry.expect("an entry").path())
-=======
         .map(|entry| entry.expect("it can be read").path())
->>>>>>> work-try
         .collect();
     assert_eq!(left, Vec::<PathBuf>::new(), "{}", text(&output.stderr));
     output
