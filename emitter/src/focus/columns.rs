@@ -151,8 +151,9 @@ pub const COLUMNS: [Column; 57] = [
     of(cell::TAGS, Content::Json),
 ];
 
-/// Our own columns, behind those of FOCUS: who receives the part, why, and of what it is a part.
-pub const OWN: [&str; 20] = [
+/// Our own columns, behind those of FOCUS: who receives the part, why, and of what it is a part. The share is one text,
+/// `1/3`: readers that guess types choke on whole numbers as wide as its terms can be.
+pub const OWN: [&str; 19] = [
     "x_TenantId",
     "x_SourceId",
     "x_IdentityId",
@@ -163,8 +164,7 @@ pub const OWN: [&str; 20] = [
     "x_AllocationPart",
     "x_AllocationMethod",
     "x_AllocationDetail",
-    "x_ShareNumerator",
-    "x_ShareDenominator",
+    "x_AllocationShare",
     "x_BookingPeriod",
     "x_Entry",
     "x_OriginLineId",

@@ -134,9 +134,7 @@ impl<W: Write> Layout<W> {
         push(out, Some(&why.method));
         push(out, why.detail.as_deref());
         let share = row.origin.as_ref().map(|origin| origin.share.to_string());
-        let (num, den) = share.as_deref().and_then(|share| share.split_once('/')).unzip();
-        push(out, num);
-        push(out, den);
+        push(out, share.as_deref());
         push(out, Some(&why.booking_period));
         push(out, Some(&why.entry));
         push(out, Some(&row.line.to_string()));
