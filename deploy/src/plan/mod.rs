@@ -121,7 +121,11 @@ impl Plan {
     fn compare_published(&self, digest: &str) -> Result<(String, u8)> {
         let mut database = self.reach.database()?;
         let mut view = store::view(&mut database.client)?;
-        let plans = store::plans_like(&mut view, digest)?;
+        ensure!(
+            !digest.is_empty() && digest.chars().all(|c| c.is_ascii_hexdigit()),
+            "{digest:?} is no digest: these are 32 hex digits, and `apportion plan` prints them"
+        );
+        let plans = store::plans_like(&mut view, &digest.to_lowercase())?;
         let wanted = |tenant: &TenantId| self.tenant.as_ref().is_none_or(|id| id == tenant);
         let mut plans = plans.into_iter().filter(|(tenant, _)| wanted(tenant));
         let (tenant, digest) = match (plans.next(), plans.next()) {

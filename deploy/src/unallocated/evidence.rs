@@ -144,14 +144,11 @@ impl Evidence {
     }
 
     fn large(&mut self, line: Large) {
-        let size = |amount: Amount| (amount.scale(), ExactSum::from(amount));
-        let larger = |a: &Large, b: &Large| {
-            let magnitude = |line: &Large| {
-                let (_, sum) = size(line.amount);
-                if sum.is_negative() { sum.negated() } else { sum }
-            };
-            magnitude(b).cmp(&magnitude(a)).then_with(|| a.line.cmp(&b.line))
+        let size = |line: &Large| {
+            let sum = ExactSum::from(line.amount);
+            if sum.is_negative() { sum.negated() } else { sum }
         };
+        let larger = |a: &Large, b: &Large| size(b).cmp(&size(a)).then_with(|| a.line.cmp(&b.line));
         let at = self.largest.partition_point(|known| larger(known, &line).is_lt());
         if at < LARGEST {
             self.largest.insert(at, line);

@@ -306,8 +306,10 @@ fn the_official_validator_finds_nothing_new() {
     assert_done(&demo.run_once(&[]), 120);
     for tenant in ["acme", "nordwind", "pixelforge"] {
         let mut found = failed(&validator, &joined(&demo, tenant));
-        // The bill's own: its marketplace purchase is used in its period, and the rule is for those that are used later.
-        found.remove("EffectiveCost-C-005-C");
+        // Not mended yet: three rows of acme's marketplace purchase, which has an effective cost.
+        if tenant == "acme" {
+            found.remove("EffectiveCost-C-005-C");
+        }
         assert!(found.iter().all(|rule| known.contains(rule)), "{tenant}: {found:?}");
     }
     if !is_there() {
