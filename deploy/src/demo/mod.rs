@@ -85,8 +85,7 @@ impl Demo {
             Once { told: Told::Nothing, allow_quarantine: false, drill: Some(&drill), then: None };
         let code = launch(&options, Some(once))?;
         if code == 0 {
-            let said =
-                acts::played(&dir, &self.dir.components().collect::<PathBuf>(), drill.killed())?;
+            let said = acts::played(&dir, drill.killed())?;
             let mut out = std::io::stdout().lock();
             out.write_all(said.as_bytes())
                 .and_then(|()| out.flush())
