@@ -105,6 +105,9 @@ pub struct Launch {
     /// Port of 127.0.0.1 for the embedded Postgres, beside its unix socket [default: none]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub postgres_port: Option<u16>,
+    /// The embedded servers' data are removed when the command ends
+    #[arg(skip)]
+    pub throwaway: bool,
 }
 
 /// `run`.

@@ -79,6 +79,7 @@ impl Demo {
             emitters: None,
             nats_port: None,
             postgres_port: None,
+            throwaway: false,
         };
         let drill = Drill::new("allocator-1");
         let once =
