@@ -5,6 +5,7 @@
 //! | [`ledger`] | commit: store, verify, make visible under the fence; restore from the archive |
 //! | [`emission`] | what all emitters share: the lock, the rows in order, the second look before publishing |
 //! | [`csv`], [`focus`] | one file per date |
+//! | [`clock`] | times as text |
 //! | [`archived`] | messages of the archive, read back |
 //! | [`sql`] | every statement |
 //! | [`wire`] | exact values in Postgres' binary forms |
@@ -12,6 +13,7 @@
 //! A new kind of emitter is a folder with an [`emission::Emitter`], and a line in `emission/kinds.rs`.
 
 mod archived;
+mod clock;
 mod csv;
 mod emission;
 mod error;

@@ -107,17 +107,17 @@ impl Found {
             );
             return;
         }
-        if kind == "focus" && emitter.version.as_deref().is_some_and(|version| version != "1.2") {
-            self.path.push("version".to_owned());
-            let what = format!("emitter `{id}`: only version 1.2 of FOCUS runs yet");
-            self.add(what, "write `version: \"1.2\"`");
+        if kind == "csv" && emitter.aggregation == Aggregation::Monthly {
+            self.path.push("aggregation".to_owned());
+            let what = format!("emitter `{id}`: `aggregation: monthly` does not run yet");
+            self.add(what, "write `aggregation: daily`, or remove it");
         }
         let settings = [
-            ("aggregation", emitter.aggregation != Aggregation::None),
-            ("group_by", !emitter.group_by.is_empty()),
-            ("columns", !emitter.columns.is_empty()),
+            ("aggregation", kind == "focus" && emitter.aggregation != Aggregation::None),
+            ("group_by", kind == "focus" && !emitter.group_by.is_empty()),
+            ("columns", kind == "focus" && !emitter.columns.is_empty()),
             ("lookback", emitter.lookback_days.is_some()),
-            ("version", kind != "focus" && emitter.version.is_some()),
+            ("version", kind == "csv" && emitter.version.is_some()),
         ];
         for (key, _) in settings.into_iter().filter(|(_, set)| *set) {
             self.path.truncate(2);

@@ -1,21 +1,26 @@
 //! CSV: one file per date, `{dir}/{tenant}_{source}_{date}.csv`, replaced as a whole.
 
+mod columns;
 pub mod file;
+#[cfg(test)]
+mod fixture;
 mod layout;
+mod totals;
 
 use std::path::{Path, PathBuf};
 
-use proto::config::{Aggregation, EmitterConfig};
+use proto::config::EmitterConfig;
 use proto::task::Content;
 
 use crate::emission::{Draft, Emitter, Place, Published, Sealed, VisibleRow};
 use crate::error::EmitterError;
 use file::{NewFile, holds};
-use layout::Layout;
+use layout::{Layout, Shape};
 
 /// The CSV emitter.
 pub struct Csv {
     dir: PathBuf,
+    shape: Shape,
 }
 
 impl Csv {
@@ -29,15 +34,13 @@ impl Csv {
         let Some(dir) = &settings.dir else {
             return refused("csv needs `dir`, the folder of its files");
         };
-        if settings.aggregation != Aggregation::None || !settings.group_by.is_empty() {
-            return refused(
-                "csv writes every row and cannot add up: remove `aggregation` and `group_by`",
-            );
+        if settings.version.is_some() {
+            return refused("csv has no versions: remove `version`");
         }
-        if !settings.columns.is_empty() || settings.version.is_some() {
-            return refused("csv has one fixed layout: remove `columns` and `version`");
+        match Shape::of(settings) {
+            Ok(shape) => Ok(Self { dir: Path::new(folder).join(dir), shape }),
+            Err(what) => refused(&what),
         }
-        Ok(Self { dir: Path::new(folder).join(dir) })
     }
 }
 
@@ -48,7 +51,7 @@ pub fn name(place: &Place) -> String {
 
 impl Emitter for Csv {
     fn open(&self, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
-        let layout = Layout::new(NewFile::create(&self.dir, &name(place))?, place)?;
+        let layout = Layout::new(NewFile::create(&self.dir, &name(place))?, place, &self.shape)?;
         Ok(Box::new(layout))
     }
     fn find(&self, place: &Place, recorded: Content) -> Result<Option<Published>, EmitterError> {

@@ -1,12 +1,14 @@
-//! FOCUS 1.2 Cost and Usage as CSV: one file per date, `{dir}/{tenant}_{source}_{date}.csv`, replaced as a whole.
+//! FOCUS 1.2 or 1.3 Cost and Usage as CSV: one file per date, `{dir}/{tenant}_{source}_{date}.csv`, replaced as a whole.
 //!
 //! | file | what |
 //! |---|---|
-//! | [`columns`] | the 57 columns, what fills them, and what stands for a cell that a bill lacks |
+//! | [`columns`] | the columns, what fills them, and what stands for a cell that a bill lacks |
 //! | [`cells`] | a line's cells, as FOCUS wants them |
+//! | [`allocated`] | what FOCUS 1.3 says of a part of a split line |
 //! | [`split`] | parts of numbers that facts do not carry |
 //! | [`layout`] | rows as CSV |
 
+mod allocated;
 mod cells;
 mod columns;
 mod layout;
@@ -21,14 +23,13 @@ use crate::csv::file::{NewFile, holds};
 use crate::csv::name;
 use crate::emission::{Draft, Emitter, Place, Published, Sealed, VisibleRow};
 use crate::error::EmitterError;
+use columns::Version;
 use layout::Layout;
-
-/// The only version that is written.
-const VERSION: &str = "1.2";
 
 /// The FOCUS emitter.
 pub struct Focus {
     dir: PathBuf,
+    version: Version,
 }
 
 impl Focus {
@@ -50,17 +51,17 @@ impl Focus {
         if !settings.columns.is_empty() {
             return refused("focus has the columns of its version: remove `columns`");
         }
-        if settings.version.as_deref().is_some_and(|version| version != VERSION) {
-            return refused("focus writes version 1.2 only: write `version: \"1.2\"`");
-        }
-        Ok(Self { dir: Path::new(folder).join(dir) })
+        let Some(version) = Version::of(settings.version.as_deref()) else {
+            return refused("focus writes version 1.2 or 1.3: write `version: \"1.2\"`");
+        };
+        Ok(Self { dir: Path::new(folder).join(dir), version })
     }
 }
 
 impl Emitter for Focus {
     fn open(&self, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
-        let layout = Layout::new(NewFile::create(&self.dir, &name(place))?, place)?;
-        Ok(Box::new(layout))
+        let file = NewFile::create(&self.dir, &name(place))?;
+        Ok(Box::new(Layout::new(file, place, self.version)))
     }
     fn find(&self, place: &Place, recorded: Content) -> Result<Option<Published>, EmitterError> {
         let path = self.dir.join(name(place));
@@ -72,6 +73,9 @@ impl Emitter for Focus {
 }
 
 impl Draft for Layout<NewFile> {
+    fn provider_columns(&mut self, names: &[String]) -> Result<(), EmitterError> {
+        self.head(names)
+    }
     fn write(&mut self, rows: &[VisibleRow]) -> Result<(), EmitterError> {
         rows.chunk_by(|a, b| a.line == b.line).try_for_each(|rows| self.line(rows))
     }

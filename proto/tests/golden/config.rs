@@ -262,7 +262,7 @@ fn emitter() -> EmitterConfig {
         kind: "csv".into(),
         dir: Some("out/csv".into()),
         aggregation: Aggregation::Daily,
-        group_by: vec![Field::Source],
+        group_by: vec!["source".into()],
         columns: vec!["amount".into()],
         lookback_days: Some(30),
         version: Some("1.2".into()),

@@ -252,11 +252,13 @@ pub struct Emitter {
     pub kind: Option<String>,
     /// Folder of its files, relative to the configuration folder.
     pub dir: Option<String>,
-    /// `none`, `hourly`, `daily` or `monthly`.
+    /// For csv: `none` (left out: that), or `daily` or `monthly` to add rows up.
     pub aggregation: Option<String>,
-    /// Rows with equal values of these fields are added up.
+    /// Columns of CSV files: rows that are equal in them are added up. `currency` is always one of them. Left out:
+    /// ecosystem, tenant_id, source, timestamp, resource_id, product_category, product_type, identity_id, owner_id,
+    /// cost_type, currency.
     pub group_by: Option<OneOrMany<String>>,
-    /// Columns of the output, in order.
+    /// For csv: columns of the output, in order; left out: all.
     pub columns: Option<OneOrMany<String>>,
     /// Only dates of the last so many days.
     pub lookback: Option<String>,
