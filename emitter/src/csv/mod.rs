@@ -5,6 +5,8 @@ pub mod file;
 #[cfg(test)]
 mod fixture;
 mod layout;
+#[cfg(test)]
+pub mod speed;
 mod totals;
 
 use std::path::{Path, PathBuf};
