@@ -6,10 +6,10 @@ use std::time::Duration;
 use proto::config::Aggregation;
 use proto::hash::Hash128;
 
-use super::file::NewFile;
 use super::fixture::{amount, place, row, settings};
 use super::layout::{Layout, Shape};
 use crate::emission::VisibleRow;
+use crate::files::NewFile;
 
 /// Time that this thread was on a processor: others may use the machine meanwhile.
 pub fn on_processor() -> Duration {
