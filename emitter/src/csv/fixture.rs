@@ -12,6 +12,7 @@ use proto::time::UtcSeconds;
 use crate::emission::texts::{LineText, RowText};
 use crate::emission::{Place, VisibleRow};
 
+/// Where the rows belong.
 pub fn place() -> Place {
     Place {
         tenant: TenantId::parse("acme").unwrap(),
@@ -21,8 +22,13 @@ pub fn place() -> Place {
     }
 }
 
+/// An amount.
+pub fn amount(text: &str) -> Amount {
+    Amount::parse(text).unwrap()
+}
+
+/// A row whose cells need care.
 pub fn row() -> VisibleRow {
-    let amount = |text: &str| Amount::parse(text).unwrap();
     let some = |text: &str| Some(text.to_owned());
     VisibleRow {
         charge_start: UtcSeconds(1_777_593_600),

@@ -1,62 +1,47 @@
-//! CSV: one file per date, `{dir}/{tenant}_{source}_{date}.csv`, replaced as a whole.
+//! CSV: one row of the ledger is one row of the file, or rows with equal cells are added up.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`columns`] | the columns, and what stands in them |
+//! | [`layout`] | which columns an emitter's files have; rows as CSV |
+//! | [`totals`] | rows that are added up |
 
 mod columns;
-pub mod file;
 #[cfg(test)]
-mod fixture;
+pub mod fixture;
 mod layout;
+#[cfg(test)]
+pub mod speed;
 mod totals;
 
-use std::path::{Path, PathBuf};
-
 use proto::config::EmitterConfig;
-use proto::task::Content;
 
-use crate::emission::{Draft, Emitter, Place, Published, Sealed, VisibleRow};
+use crate::emission::{Draft, Place, Sealed, VisibleRow};
 use crate::error::EmitterError;
-use file::{NewFile, holds};
+use crate::files::{Format, NewFile, refused};
 use layout::{Layout, Shape};
 
-/// The CSV emitter.
+/// The format of CSV files.
 pub struct Csv {
-    dir: PathBuf,
     shape: Shape,
 }
 
 impl Csv {
-    /// As configured; a relative `dir` starts at `folder`.
+    /// As configured.
     ///
     /// # Errors
-    /// When `dir` is missing, or something is asked for that CSV files do not do.
-    pub fn new(settings: &EmitterConfig, folder: &str) -> Result<Self, EmitterError> {
-        let id = &settings.id;
-        let refused = |what: &str| Err(EmitterError::Settings(format!("emitter {id}: {what}")));
-        let Some(dir) = &settings.dir else {
-            return refused("csv needs `dir`, the folder of its files");
-        };
+    /// When something is asked for that CSV files do not do.
+    pub fn new(settings: &EmitterConfig) -> Result<Self, EmitterError> {
         if settings.version.is_some() {
-            return refused("csv has no versions: remove `version`");
+            return Err(refused(settings, "csv has no versions: remove `version`"));
         }
-        match Shape::of(settings) {
-            Ok(shape) => Ok(Self { dir: Path::new(folder).join(dir), shape }),
-            Err(what) => refused(&what),
-        }
+        Ok(Self { shape: Shape::of(settings).map_err(|what| refused(settings, &what))? })
     }
 }
 
-/// What the file of a date is called.
-pub fn name(place: &Place) -> String {
-    format!("{}_{}_{}.csv", place.tenant, place.source, place.date)
-}
-
-impl Emitter for Csv {
-    fn open(&self, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
-        let layout = Layout::new(NewFile::create(&self.dir, &name(place))?, place, &self.shape)?;
-        Ok(Box::new(layout))
-    }
-    fn find(&self, place: &Place, recorded: Content) -> Result<Option<Published>, EmitterError> {
-        let path = self.dir.join(name(place));
-        Ok(holds(&path, recorded)?.then(|| Published::at(&path, recorded)))
+impl Format for Csv {
+    fn begin(&self, file: NewFile, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
+        Ok(Box::new(Layout::new(file, place, &self.shape)?))
     }
     fn needs_cells(&self) -> bool {
         false
