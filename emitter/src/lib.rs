@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`ledger`] | commit: store, verify, make visible under the fence; restore from the archive |
 //! | [`emission`] | what all emitters share: the lock, the rows in order, the second look before publishing |
-//! | [`csv`], [`focus`] | one file per date |
+//! | [`files`] | files: their names, and how one takes another's place |
+//! | [`csv`], [`focus`] | what is in them |
 //! | [`clock`] | times as text |
 //! | [`archived`] | messages of the archive, read back |
 //! | [`sql`] | every statement |
@@ -17,6 +18,7 @@ mod clock;
 mod csv;
 mod emission;
 mod error;
+mod files;
 mod focus;
 mod ledger;
 mod sql;

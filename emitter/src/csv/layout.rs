@@ -2,13 +2,14 @@
 
 use std::io::Write;
 
-use csv::{ByteRecord, QuoteStyle, Terminator, Writer, WriterBuilder};
+use csv::{ByteRecord, Writer};
 use proto::config::{Aggregation, EmitterConfig};
 
 use super::columns::{Column, Scratch};
 use super::totals::{Bucket, Output, Totals};
 use crate::emission::{Place, VisibleRow};
 use crate::error::EmitterError;
+use crate::files::csv_writer;
 
 /// What an emitter's files hold.
 #[derive(Debug, Clone)]
@@ -94,11 +95,6 @@ impl<W: Write> Layout<W> {
     /// # Errors
     /// When it cannot be written.
     pub fn new(out: W, place: &Place, shape: &Shape) -> Result<Self, EmitterError> {
-        let mut builder = WriterBuilder::new();
-        builder
-            .quote_style(QuoteStyle::Necessary)
-            .terminator(Terminator::Any(b'\n'))
-            .buffer_capacity(64 * 1024);
         let rows = match &shape.rows {
             Rows::Each(columns) => Mode::Each(columns.clone()),
             Rows::Added { bucket, group, sums, columns } => {
@@ -106,7 +102,7 @@ impl<W: Write> Layout<W> {
             }
         };
         let mut layout = Self {
-            out: builder.from_writer(out),
+            out: csv_writer(out),
             place: place.clone(),
             rows,
             scratch: Scratch::default(),

@@ -3,9 +3,9 @@
 use proto::config::EmitterConfig;
 
 use super::Emitter;
-use crate::csv::Csv;
+use crate::csv;
 use crate::error::EmitterError;
-use crate::focus::Focus;
+use crate::focus;
 
 /// The emitter that `settings` ask for; relative folders start at `folder`.
 ///
@@ -13,8 +13,8 @@ use crate::focus::Focus;
 /// When the kind is not built yet, or cannot do what is asked of it.
 pub fn open(settings: &EmitterConfig, folder: &str) -> Result<Box<dyn Emitter>, EmitterError> {
     match settings.kind.as_str() {
-        "csv" => Ok(Box::new(Csv::new(settings, folder)?)),
-        "focus" => Ok(Box::new(Focus::new(settings, folder)?)),
+        "csv" => csv::files(settings, folder),
+        "focus" => focus::files(settings, folder),
         kind => {
             let text = format!(
                 "emitter {}: kind {kind} is not built yet; use csv or focus, or remove the emitter",

@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use csv::{ByteRecord, QuoteStyle, Terminator, Writer, WriterBuilder};
+use csv::{ByteRecord, Writer};
 use proto::line::{Lines, Measure};
 use proto::money::{Amount, Share};
 
@@ -14,6 +14,7 @@ use super::columns::{Allocated, Column, Content, OWN, Version, of_provider};
 use super::split::{self, Parts};
 use crate::emission::{Origin, Place, VisibleRow};
 use crate::error::EmitterError;
+use crate::files::csv_writer;
 
 /// Writes rows.
 pub struct Layout<W: Write> {
@@ -43,13 +44,8 @@ impl<W: Write> Layout<W> {
     /// Nothing written yet.
     #[must_use]
     pub fn new(out: W, place: &Place, version: Version) -> Self {
-        let mut builder = WriterBuilder::new();
-        builder
-            .quote_style(QuoteStyle::Necessary)
-            .terminator(Terminator::Any(b'\n'))
-            .buffer_capacity(64 * 1024);
         Self {
-            out: builder.from_writer(out),
+            out: csv_writer(out),
             place: place.clone(),
             columns: version.columns(),
             provider: None,

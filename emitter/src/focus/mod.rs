@@ -1,4 +1,4 @@
-//! FOCUS 1.2 or 1.3 Cost and Usage as CSV: one file per date, `{dir}/{tenant}_{source}_{date}.csv`, replaced as a whole.
+//! FOCUS 1.2 or 1.3 Cost and Usage as CSV.
 //!
 //! | file | what |
 //! |---|---|
@@ -14,58 +14,39 @@ mod columns;
 mod layout;
 mod split;
 
-use std::path::{Path, PathBuf};
-
 use proto::config::{Aggregation, EmitterConfig};
-use proto::task::Content;
 
-use crate::csv::file::{NewFile, holds};
-use crate::csv::name;
-use crate::emission::{Draft, Emitter, Place, Published, Sealed, VisibleRow};
+use crate::emission::{Draft, Emitter, Place, Sealed, VisibleRow};
 use crate::error::EmitterError;
+use crate::files::{FileEmitter, Format, NewFile};
 use columns::Version;
 use layout::Layout;
 
-/// The FOCUS emitter.
-pub struct Focus {
-    dir: PathBuf,
-    version: Version,
+/// The FOCUS emitter as configured; a relative `dir` starts at `folder`.
+///
+/// # Errors
+/// When `dir` is missing, or something is asked for that FOCUS files do not do.
+pub fn files(settings: &EmitterConfig, folder: &str) -> Result<Box<dyn Emitter>, EmitterError> {
+    Ok(Box::new(FileEmitter::new(settings, folder, version(settings))?))
 }
 
-impl Focus {
-    /// As configured; a relative `dir` starts at `folder`.
-    ///
-    /// # Errors
-    /// When `dir` is missing, or something is asked for that FOCUS files do not do.
-    pub fn new(settings: &EmitterConfig, folder: &str) -> Result<Self, EmitterError> {
-        let id = &settings.id;
-        let refused = |what: &str| Err(EmitterError::Settings(format!("emitter {id}: {what}")));
-        let Some(dir) = &settings.dir else {
-            return refused("focus needs `dir`, the folder of its files");
-        };
-        if settings.aggregation != Aggregation::None || !settings.group_by.is_empty() {
-            return refused(
-                "focus writes every row and cannot add up: remove `aggregation` and `group_by`",
-            );
-        }
-        if !settings.columns.is_empty() {
-            return refused("focus has the columns of its version: remove `columns`");
-        }
-        let Some(version) = Version::of(settings.version.as_deref()) else {
-            return refused("focus writes version 1.2 or 1.3: write `version: \"1.2\"`");
-        };
-        Ok(Self { dir: Path::new(folder).join(dir), version })
+fn version(settings: &EmitterConfig) -> Result<Version, String> {
+    if settings.aggregation != Aggregation::None || !settings.group_by.is_empty() {
+        return Err(
+            "focus writes every row and cannot add up: remove `aggregation` and `group_by`"
+                .to_owned(),
+        );
     }
+    if !settings.columns.is_empty() {
+        return Err("focus has the columns of its version: remove `columns`".to_owned());
+    }
+    Version::of(settings.version.as_deref())
+        .ok_or_else(|| "focus writes version 1.2 or 1.3: write `version: \"1.2\"`".to_owned())
 }
 
-impl Emitter for Focus {
-    fn open(&self, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
-        let file = NewFile::create(&self.dir, &name(place))?;
-        Ok(Box::new(Layout::new(file, place, self.version)))
-    }
-    fn find(&self, place: &Place, recorded: Content) -> Result<Option<Published>, EmitterError> {
-        let path = self.dir.join(name(place));
-        Ok(holds(&path, recorded)?.then(|| Published::at(&path, recorded)))
+impl Format for Version {
+    fn begin(&self, file: NewFile, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
+        Ok(Box::new(Layout::new(file, place, *self)))
     }
     fn needs_cells(&self) -> bool {
         true
