@@ -125,7 +125,8 @@ pub fn load(dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, 
         tenants
             .extend(tenant::tenant(id.clone(), &node, dir, &mut report).map(|tenant| (id, tenant)));
     }
-    emitter::clashes(dir, tenants.values(), &mut report);
+    let placed = tenants.iter().map(|(id, tenant)| (tenant, places.get(id)));
+    emitter::clashes(dir, placed, &mut report);
     report.finish()?;
     let git_commit = git::commit_of(dir);
     Ok(Config { settings, tenants, dir: dir.to_owned(), git_commit, places })

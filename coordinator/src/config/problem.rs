@@ -202,7 +202,8 @@ impl Report {
     ) {
         self.add(Problem::of_file(file, what, mend));
     }
-    fn add(&mut self, problem: Problem) {
+    /// Notes a problem.
+    pub fn add(&mut self, problem: Problem) {
         if !self.unknown.contains(&(problem.file.clone(), problem.line, problem.column)) {
             self.found.insert(problem);
         }

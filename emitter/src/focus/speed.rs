@@ -106,7 +106,7 @@ fn rows_are_written_fast() {
     let folder = tempfile::tempdir().unwrap();
     for (what, version) in [("FOCUS 1.2", Version::V1_2), ("FOCUS 1.3", Version::V1_3)] {
         let began = on_processor();
-        let file = NewFile::create(folder.path(), "speed.csv").unwrap();
+        let file = NewFile::create(&folder.path().join("speed.csv")).unwrap();
         let mut layout = Layout::new(file, &place(), version);
         layout.head(&["x_Discount".to_owned()]).unwrap();
         let mut count = 0;

@@ -252,6 +252,9 @@ pub struct Emitter {
     pub kind: Option<String>,
     /// Folder of its files, relative to the configuration folder.
     pub dir: Option<String>,
+    /// Files below `dir`, with `{tenant}`, `{source}`, `{date}` (`2026-05-01`) and `{month}` (`2026-05`). Without
+    /// `{date}` a file holds a month. Left out: `{tenant}_{source}_{date}.csv`, or `_{month}` with `aggregation: monthly`.
+    pub file: Option<String>,
     /// For csv: `none` (left out: that), or `daily` or `monthly` to add rows up.
     pub aggregation: Option<String>,
     /// Columns of CSV files: rows that are equal in them are added up. `currency` is always one of them. Left out:
