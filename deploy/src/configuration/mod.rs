@@ -9,10 +9,9 @@ mod sunbird;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use coordinator::config::{self, Config};
 use proto::ids::{SourceId, TenantId};
@@ -20,6 +19,8 @@ use proto::time::UnitDate;
 
 pub use check::{Checked, check};
 pub use print::rules;
+
+use crate::say::say;
 
 /// `config`.
 #[derive(Debug, Subcommand)]
@@ -122,9 +123,4 @@ fn environment(name: &str) -> Option<String> {
 
 fn today() -> UnitDate {
     UnitDate::new(jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date())
-}
-
-fn say(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("nobody listens on stdout")
 }

@@ -22,6 +22,7 @@ use flate2::write::GzEncoder;
 use crate::cli::Launch;
 use crate::drill::Drill;
 use crate::launch::{Once, launch};
+use crate::say::say;
 use crate::summary::Told;
 
 /// `demo`.
@@ -87,10 +88,7 @@ impl Demo {
         if code == 0 {
             let said =
                 acts::played(&dir, &self.dir.components().collect::<PathBuf>(), drill.killed())?;
-            let mut out = std::io::stdout().lock();
-            out.write_all(said.as_bytes())
-                .and_then(|()| out.flush())
-                .context("nobody listens on stdout")?;
+            say(&said)?;
         }
         Ok(code)
     }
