@@ -153,7 +153,6 @@ impl Used<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::load;
 
     #[test]

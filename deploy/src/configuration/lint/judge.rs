@@ -179,14 +179,15 @@ impl Judge<'_> {
     }
 }
 
+/// A value or owner, and what there is of it.
+type Named<'a> = (&'a String, &'a Tally);
+
 /// Those with the most money of each currency, the most first; and how many others there are, with theirs.
-fn most<'a>(
-    all: &'a BTreeMap<String, Tally>,
-) -> (Vec<(&'a String, &'a Tally)>, Option<(usize, Tally)>) {
+fn most<'a>(all: &'a BTreeMap<String, Tally>) -> (Vec<Named<'a>>, Option<(usize, Tally)>) {
     let size = |sum: ExactSum| if sum.is_negative() { sum.negated() } else { sum };
     let currencies: BTreeSet<Currency> =
         all.values().flat_map(|tally| tally.money.keys().copied()).collect();
-    let mut most: Vec<(&String, &Tally)> = Vec::new();
+    let mut most: Vec<Named<'a>> = Vec::new();
     for currency in currencies {
         let with = |(name, tally): (&'a String, &'a Tally)| {
             Some((size(*tally.money.get(&currency)?), name, tally))

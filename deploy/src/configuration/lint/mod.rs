@@ -9,6 +9,8 @@
 mod judge;
 mod last_run;
 mod names;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
