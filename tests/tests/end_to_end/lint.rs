@@ -36,16 +36,12 @@ fn known(warning: &Value) -> Known {
     (text(&warning["kind"]), place, warning["lines"].as_u64().expect("a number"), money)
 }
 
-/// The demo's first company and a week of its bills, with what does nothing.
+/// The demo's first company, with what does nothing.
 fn company() -> Stand {
     let stand = Stand::new("lint");
     apportion::demo::write(&stand.config(), 7).expect("the company");
     for name in ["nordwind", "pixelforge"] {
         stand.remove(&format!("tenants/{name}.yaml"));
-    }
-    // A week of it is enough.
-    for week in ["1", "3", "4", "5"] {
-        stand.remove(&format!("bills/acme/aws-2026-09-week{week}.csv.gz"));
     }
     let text = fs::read_to_string(stand.config().join(TENANT)).expect("the company's file");
     let text = text
