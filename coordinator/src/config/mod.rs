@@ -9,7 +9,7 @@
 //! | [`tenant`] and the sections it names | a tenant's file |
 //! | [`built_in`] | the rules that kinds of sources bring along |
 //! | [`places`] | where something stands in the files |
-//! | [`unbuilt`] | what cannot run yet |
+//! | [`unbuilt`], [`unused`] | what cannot run yet; what no rule comes to |
 //! | [`schema`] | the JSON Schema of both files |
 
 use std::collections::BTreeMap;
@@ -43,6 +43,7 @@ pub mod tenant;
 pub mod tier;
 pub mod trial;
 pub mod unbuilt;
+pub mod unused;
 pub mod value;
 pub mod yaml;
 
@@ -79,6 +80,17 @@ impl Config {
     #[must_use]
     pub fn unbuilt(&self) -> Vec<Problem> {
         self.pointed(refuse_unbuilt)
+    }
+
+    /// Everything that no rule uses, by tenant, each where it stands.
+    #[must_use]
+    pub fn unused(&self) -> Vec<(TenantId, Problem)> {
+        let of = |(id, tenant): (&TenantId, &TenantConfig)| {
+            let places = self.places.get(id).cloned().unwrap_or_default();
+            let found = unused::unused(tenant).into_iter();
+            found.map(|problem| (id.clone(), places.point(problem))).collect::<Vec<_>>()
+        };
+        self.tenants.iter().flat_map(of).collect()
     }
 
     /// The users' tests that fail, each where it stands. `run`: see [`run_tests`].

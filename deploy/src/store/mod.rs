@@ -9,7 +9,7 @@ mod totals;
 mod trouble;
 mod unit;
 
-pub use archive::{archived_line, archived_lines, archived_resolutions, config_version};
+pub use archive::{LinesLike, archived_lines, archived_resolutions, config_version, lines_like};
 pub use explain::{
     EmittedTo, FoundLine, Of, StoredRow, commit_of, emitted_to, lines_of, stored_rows,
 };

@@ -19,6 +19,7 @@ mod explain;
 mod focus;
 mod hold;
 mod kills;
+mod lint;
 mod months;
 mod plan;
 mod shared;
