@@ -169,6 +169,22 @@ fn a_company_is_calculated_to_the_last_decimal_and_every_trouble_is_named() {
     assert_eq!(nothing.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&nothing.stdout).starts_with("nothing runs over "));
 
+    // Its own configuration does nothing in vain, but for what it shows: a machine that is switched off, one that is
+    // nobody's, and a team that left.
+    let lint = ["config", "check", "--json", "--config", "demo", "--data-dir", "demo/.apportion"];
+    let lint = company.apportion(&lint);
+    let told: Value = serde_json::from_slice(&lint.stdout).unwrap();
+    let warned = told["warnings"].as_array().unwrap().iter();
+    let warned: Vec<(&str, bool)> = warned
+        .map(|one| {
+            let (what, money) = (one["what"].as_str().unwrap(), one["money"].as_array().unwrap());
+            (what.split('`').nth(1).unwrap(), money.is_empty())
+        })
+        .collect();
+    assert_eq!(warned, [("legacy-login", true), ("growth", false), ("squads", false)], "{told}");
+    assert!(told.to_string().contains("no row for `load-test-2`, which 120 lines"), "{told}");
+    assert_eq!((lint.status.code(), &told["notes"]), (Some(0), &Value::Array(Vec::new())));
+
     // Two bad lines and a truncated file.
     let azure = company.at("bills/nordwind/azure-2026-09-first.csv");
     let bill = fs::read_to_string(&azure).unwrap();

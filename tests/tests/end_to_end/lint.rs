@@ -43,6 +43,11 @@ fn company() -> Stand {
     for name in ["nordwind", "pixelforge"] {
         stand.remove(&format!("tenants/{name}.yaml"));
     }
+    // A part of the month is enough, as long as every rule has its lines.
+    for week in ["2", "3", "4"] {
+        stand.remove(&format!("bills/acme/aws-2026-09-week{week}.csv.gz"));
+    }
+    stand.write("apportion.yaml", "defaults: { emitters: { csv: { dir: out/csv } } }\n");
     let text = fs::read_to_string(stand.config().join(TENANT)).expect("the company's file");
     let text = text
         .replace("tests:\n", &format!("{RULES}tests:\n"))

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use allocator::domain::survey::{RuleKey, RuleUse, Survey, TableUse, Tally};
+use allocator::domain::survey::{KEYS_MAX, RuleKey, RuleUse, Survey, TableUse, Tally};
 use coordinator::config::problem::nearest;
 use coordinator::config::table::listed;
 use coordinator::config::{Config, Problem};
@@ -134,7 +134,8 @@ impl Judge<'_> {
         }
         if let Some((count, tally)) = rest {
             let what = format!(
-                "table `{name}` has no row for {count} further values, which {} ask it for",
+                "table `{name}` has no row for {}{count} further values, which {} ask it for",
+                at_least(of.missed.len()),
                 text(&tally)
             );
             warned.push(self.warned(Kind::UnknownValue, here(what, "add rows"), &tally));
@@ -170,7 +171,8 @@ impl Judge<'_> {
         }
         if let Some((count, tally)) = rest {
             let what = format!(
-                "{count} further owners are not in the owner directory: {} {became}",
+                "{}{count} further owners are not in the owner directory: {} {became}",
+                at_least(self.survey.owners.len()),
                 text(&tally)
             );
             let mend = "`apportion unallocated` and the outputs name them".to_owned();
@@ -206,6 +208,11 @@ fn most<'a>(all: &'a BTreeMap<String, Tally>) -> (Vec<Named<'a>>, Option<(usize,
         merge(&mut rest, tally);
     }
     (most, (count > 0).then_some((count, rest)))
+}
+
+/// Above a bound, others are not told apart any more.
+fn at_least(known: usize) -> &'static str {
+    if known < KEYS_MAX { "" } else { "at least " }
 }
 
 fn merge(into: &mut Tally, other: &Tally) {
