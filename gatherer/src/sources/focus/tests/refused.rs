@@ -163,7 +163,7 @@ fn files_that_break_off_fail_the_gather() {
 #[test]
 fn other_formats_are_named() {
     for (bytes, what) in [
-        (&b"PAR1rest"[..], "is Parquet"),
+        (&b"PARErest"[..], "is encrypted Parquet"),
         (b"PK\x03\x04rest", "zip archive"),
         (b"\xff\xfeB\0i\0", "UTF-16"),
         (b"", "is empty"),
