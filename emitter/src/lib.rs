@@ -4,17 +4,20 @@
 //! |---|---|
 //! | [`ledger`] | commit: store, verify, make visible under the fence; restore from the archive |
 //! | [`emission`] | what all emitters share: the lock, the rows in order, the second look before publishing |
-//! | [`csv`], [`focus`] | one file per date |
+//! | [`files`] | what all emitters of files share: names, content that takes another's place all at once |
+//! | [`csv`], [`focus`] | formats of files |
 //! | [`archived`] | messages of the archive, read back |
 //! | [`sql`] | every statement |
 //! | [`wire`] | exact values in Postgres' binary forms |
 //!
-//! A new kind of emitter is a folder with an [`emission::Emitter`], and a line in `emission/kinds.rs`.
+//! A new kind of emitter is a folder with an [`emission::Emitter`] (or, for files, a [`files::Format`]), and a line in
+//! `emission/kinds.rs`.
 
 mod archived;
 mod csv;
 mod emission;
 mod error;
+mod files;
 mod focus;
 mod ledger;
 mod sql;

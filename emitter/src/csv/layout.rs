@@ -2,11 +2,12 @@
 
 use std::io::Write;
 
-use csv::{ByteRecord, QuoteStyle, Terminator, Writer, WriterBuilder};
+use csv::{ByteRecord, Writer};
 use proto::line::Measure;
 
 use crate::emission::{Place, VisibleRow};
 use crate::error::EmitterError;
+use crate::files::csv_writer;
 
 /// The header, in order.
 pub const HEADER: [&str; 33] = [
@@ -58,13 +59,8 @@ impl<W: Write> Layout<W> {
     /// # Errors
     /// When it cannot be written.
     pub fn new(out: W, place: &Place) -> Result<Self, EmitterError> {
-        let mut builder = WriterBuilder::new();
-        builder
-            .quote_style(QuoteStyle::Necessary)
-            .terminator(Terminator::Any(b'\n'))
-            .buffer_capacity(64 * 1024);
         let mut layout =
-            Self { out: builder.from_writer(out), place: place.clone(), record: ByteRecord::new() };
+            Self { out: csv_writer(out), place: place.clone(), record: ByteRecord::new() };
         HEADER.iter().for_each(|name| layout.record.push_field(name.as_bytes()));
         layout.end_record()?;
         Ok(layout)

@@ -1,34 +1,24 @@
-//! CSV: one file per date, `{dir}/{tenant}_{source}_{date}.csv`, replaced as a whole.
+//! CSV: one row of the ledger is one row of the file.
 
-pub mod file;
 mod layout;
 
-use std::path::{Path, PathBuf};
-
 use proto::config::{Aggregation, EmitterConfig};
-use proto::task::Content;
 
-use crate::emission::{Draft, Emitter, Place, Published, Sealed, VisibleRow};
+use crate::emission::{Draft, Place, Sealed, VisibleRow};
 use crate::error::EmitterError;
-use file::{NewFile, holds};
+use crate::files::{Format, NewFile, refused};
 use layout::Layout;
 
-/// The CSV emitter.
-pub struct Csv {
-    dir: PathBuf,
-}
+/// The format of CSV files.
+pub struct Csv;
 
 impl Csv {
-    /// As configured; a relative `dir` starts at `folder`.
+    /// As configured.
     ///
     /// # Errors
-    /// When `dir` is missing, or something is asked for that CSV files do not do.
-    pub fn new(settings: &EmitterConfig, folder: &str) -> Result<Self, EmitterError> {
-        let id = &settings.id;
-        let refused = |what: &str| Err(EmitterError::Settings(format!("emitter {id}: {what}")));
-        let Some(dir) = &settings.dir else {
-            return refused("csv needs `dir`, the folder of its files");
-        };
+    /// When something is asked for that CSV files do not do.
+    pub fn new(settings: &EmitterConfig) -> Result<Self, EmitterError> {
+        let refused = |what: &str| Err(refused(settings, what));
         if settings.aggregation != Aggregation::None || !settings.group_by.is_empty() {
             return refused(
                 "csv writes every row and cannot add up: remove `aggregation` and `group_by`",
@@ -37,23 +27,13 @@ impl Csv {
         if !settings.columns.is_empty() || settings.version.is_some() {
             return refused("csv has one fixed layout: remove `columns` and `version`");
         }
-        Ok(Self { dir: Path::new(folder).join(dir) })
+        Ok(Self)
     }
 }
 
-/// What the file of a date is called.
-pub fn name(place: &Place) -> String {
-    format!("{}_{}_{}.csv", place.tenant, place.source, place.date)
-}
-
-impl Emitter for Csv {
-    fn open(&self, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
-        let layout = Layout::new(NewFile::create(&self.dir, &name(place))?, place)?;
-        Ok(Box::new(layout))
-    }
-    fn find(&self, place: &Place, recorded: Content) -> Result<Option<Published>, EmitterError> {
-        let path = self.dir.join(name(place));
-        Ok(holds(&path, recorded)?.then(|| Published::at(&path, recorded)))
+impl Format for Csv {
+    fn begin(&self, file: NewFile, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
+        Ok(Box::new(Layout::new(file, place)?))
     }
     fn needs_cells(&self) -> bool {
         false

@@ -5,6 +5,7 @@ use proto::config::EmitterConfig;
 use super::Emitter;
 use crate::csv::Csv;
 use crate::error::EmitterError;
+use crate::files::FileEmitter;
 use crate::focus::Focus;
 
 /// The emitter that `settings` ask for; relative folders start at `folder`.
@@ -13,8 +14,8 @@ use crate::focus::Focus;
 /// When the kind is not built yet, or cannot do what is asked of it.
 pub fn open(settings: &EmitterConfig, folder: &str) -> Result<Box<dyn Emitter>, EmitterError> {
     match settings.kind.as_str() {
-        "csv" => Ok(Box::new(Csv::new(settings, folder)?)),
-        "focus" => Ok(Box::new(Focus::new(settings, folder)?)),
+        "csv" => Ok(Box::new(FileEmitter::new(settings, folder, Csv::new(settings)?)?)),
+        "focus" => Ok(Box::new(FileEmitter::new(settings, folder, Focus::new(settings)?)?)),
         kind => {
             let text = format!(
                 "emitter {}: kind {kind} is not built yet; use csv or focus, or remove the emitter",

@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use csv::{ByteRecord, QuoteStyle, Terminator, Writer, WriterBuilder};
+use csv::{ByteRecord, Writer};
 use proto::line::{Lines, Measure};
 use proto::money::Amount;
 
@@ -13,6 +13,7 @@ use super::columns::{COLUMNS, Content, OWN};
 use super::split::{self, Parts};
 use crate::emission::{Origin, Place, VisibleRow};
 use crate::error::EmitterError;
+use crate::files::csv_writer;
 
 /// Writes rows.
 pub struct Layout<W: Write> {
@@ -30,13 +31,8 @@ impl<W: Write> Layout<W> {
     /// # Errors
     /// When it cannot be written.
     pub fn new(out: W, place: &Place) -> Result<Self, EmitterError> {
-        let mut builder = WriterBuilder::new();
-        builder
-            .quote_style(QuoteStyle::Necessary)
-            .terminator(Terminator::Any(b'\n'))
-            .buffer_capacity(64 * 1024);
         let mut layout = Self {
-            out: builder.from_writer(out),
+            out: csv_writer(out),
             place: place.clone(),
             batch: None,
             common: ByteRecord::new(),

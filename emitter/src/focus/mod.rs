@@ -1,4 +1,4 @@
-//! FOCUS 1.2 Cost and Usage as CSV: one file per date, `{dir}/{tenant}_{source}_{date}.csv`, replaced as a whole.
+//! FOCUS 1.2 Cost and Usage as CSV.
 //!
 //! | file | what |
 //! |---|---|
@@ -12,36 +12,26 @@ mod columns;
 mod layout;
 mod split;
 
-use std::path::{Path, PathBuf};
-
 use proto::config::{Aggregation, EmitterConfig};
-use proto::task::Content;
 
-use crate::csv::file::{NewFile, holds};
-use crate::csv::name;
-use crate::emission::{Draft, Emitter, Place, Published, Sealed, VisibleRow};
+use crate::emission::{Draft, Place, Sealed, VisibleRow};
 use crate::error::EmitterError;
+use crate::files::{Format, NewFile, refused};
 use layout::Layout;
 
 /// The only version that is written.
 const VERSION: &str = "1.2";
 
-/// The FOCUS emitter.
-pub struct Focus {
-    dir: PathBuf,
-}
+/// The format of FOCUS files.
+pub struct Focus;
 
 impl Focus {
-    /// As configured; a relative `dir` starts at `folder`.
+    /// As configured.
     ///
     /// # Errors
-    /// When `dir` is missing, or something is asked for that FOCUS files do not do.
-    pub fn new(settings: &EmitterConfig, folder: &str) -> Result<Self, EmitterError> {
-        let id = &settings.id;
-        let refused = |what: &str| Err(EmitterError::Settings(format!("emitter {id}: {what}")));
-        let Some(dir) = &settings.dir else {
-            return refused("focus needs `dir`, the folder of its files");
-        };
+    /// When something is asked for that FOCUS files do not do.
+    pub fn new(settings: &EmitterConfig) -> Result<Self, EmitterError> {
+        let refused = |what: &str| Err(refused(settings, what));
         if settings.aggregation != Aggregation::None || !settings.group_by.is_empty() {
             return refused(
                 "focus writes every row and cannot add up: remove `aggregation` and `group_by`",
@@ -53,18 +43,13 @@ impl Focus {
         if settings.version.as_deref().is_some_and(|version| version != VERSION) {
             return refused("focus writes version 1.2 only: write `version: \"1.2\"`");
         }
-        Ok(Self { dir: Path::new(folder).join(dir) })
+        Ok(Self)
     }
 }
 
-impl Emitter for Focus {
-    fn open(&self, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
-        let layout = Layout::new(NewFile::create(&self.dir, &name(place))?, place)?;
-        Ok(Box::new(layout))
-    }
-    fn find(&self, place: &Place, recorded: Content) -> Result<Option<Published>, EmitterError> {
-        let path = self.dir.join(name(place));
-        Ok(holds(&path, recorded)?.then(|| Published::at(&path, recorded)))
+impl Format for Focus {
+    fn begin(&self, file: NewFile, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
+        Ok(Box::new(Layout::new(file, place)?))
     }
     fn needs_cells(&self) -> bool {
         true

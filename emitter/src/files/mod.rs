@@ -1,0 +1,76 @@
+//! Files: what every kind of output that lies in a folder shares. A kind says only how rows are written: its [`Format`].
+
+mod file;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use csv::{QuoteStyle, Terminator, Writer, WriterBuilder};
+use proto::config::EmitterConfig;
+use proto::task::Content;
+
+use crate::emission::{Draft, Emitter, Place, Published};
+use crate::error::EmitterError;
+pub use file::NewFile;
+use file::holds;
+
+/// How the rows of a file are written.
+pub trait Format: Send + Sync {
+    /// Begins a file, as far as it can be written before its rows are known.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn begin(&self, file: NewFile, place: &Place) -> Result<Box<dyn Draft>, EmitterError>;
+    /// As [`Emitter::needs_cells`].
+    fn needs_cells(&self) -> bool;
+}
+
+/// An emitter of files `{dir}/{tenant}_{source}_{date}.csv`, each replaced as a whole.
+pub struct FileEmitter<F> {
+    dir: PathBuf,
+    format: F,
+}
+
+impl<F: Format> FileEmitter<F> {
+    /// As configured; a relative `dir` starts at `folder`.
+    ///
+    /// # Errors
+    /// When `dir` is missing.
+    pub fn new(settings: &EmitterConfig, folder: &str, format: F) -> Result<Self, EmitterError> {
+        let Some(dir) = &settings.dir else {
+            return Err(refused(settings, "it needs `dir`, the folder of its files"));
+        };
+        Ok(Self { dir: Path::new(folder).join(dir), format })
+    }
+
+    fn name(place: &Place) -> String {
+        format!("{}_{}_{}.csv", place.tenant, place.source, place.date)
+    }
+}
+
+impl<F: Format> Emitter for FileEmitter<F> {
+    fn open(&self, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
+        self.format.begin(NewFile::create(&self.dir, &Self::name(place))?, place)
+    }
+    fn find(&self, place: &Place, recorded: Content) -> Result<Option<Published>, EmitterError> {
+        let path = self.dir.join(Self::name(place));
+        Ok(holds(&path, recorded)?.then(|| Published::at(&path, recorded)))
+    }
+    fn needs_cells(&self) -> bool {
+        self.format.needs_cells()
+    }
+}
+
+/// Something that an emitter is asked for and does not do: what it is and how to mend it.
+pub fn refused(settings: &EmitterConfig, what: &str) -> EmitterError {
+    EmitterError::Settings(format!("emitter {} ({}): {what}", settings.id, settings.kind))
+}
+
+/// CSV as every kind writes it: UTF-8, LF, RFC 4180.
+pub fn csv_writer<W: Write>(out: W) -> Writer<W> {
+    WriterBuilder::new()
+        .quote_style(QuoteStyle::Necessary)
+        .terminator(Terminator::Any(b'\n'))
+        .buffer_capacity(64 * 1024)
+        .from_writer(out)
+}
