@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use proto::config::{Aggregation, EmitterConfig, TenantConfig};
+use proto::config::emitter::DECIMALS_MAX;
+use proto::config::{Aggregation, EmitterConfig, FileFormat, TenantConfig};
 use proto::ids::{EmitterId, SourceId, TenantId};
 
 use super::problem::{Place, Report};
@@ -16,8 +17,17 @@ pub const EMITTER_KINDS: [&str; 5] = ["csv", "focus", "parquet", "prometheus", "
 /// Versions of FOCUS that an emitter can be asked for; what runs today is said by `unbuilt`.
 pub const FOCUS_VERSIONS: [&str; 2] = ["1.2", "1.3"];
 /// Keys of an emitter.
-pub const EMITTER_KEYS: [&str; 7] =
-    ["kind", "dir", "aggregation", "group_by", "columns", "lookback", "version"];
+pub const EMITTER_KEYS: [&str; 9] = [
+    "kind",
+    "dir",
+    "format",
+    "decimals",
+    "aggregation",
+    "group_by",
+    "columns",
+    "lookback",
+    "version",
+];
 
 /// Reads `emitters`, sorted by id.
 pub fn emitters(node: &Node, cx: &mut Cx<'_>) -> Vec<EmitterConfig> {
@@ -26,7 +36,8 @@ pub fn emitters(node: &Node, cx: &mut Cx<'_>) -> Vec<EmitterConfig> {
     for entry in read::entries(node, "`emitters`", cx.report).unwrap_or_default() {
         let Some(emitter) = emitter(entry, cx) else { continue };
         if let Some(dir) = &emitter.dir
-            && let Some(first) = folders.insert(format!("{} {dir}", emitter.kind), &entry.key_at)
+            && let Some(first) =
+                folders.insert(format!("{} {dir}", files_of(&emitter)), &entry.key_at)
         {
             let what = format!(
                 "emitter `{}` writes the same files as the one in line {}",
@@ -57,7 +68,7 @@ pub fn clashes<'c>(
                 let name = format!("{tenant}_{source}");
                 // Comparing components, not texts: `out` is `./out/`.
                 let path = folder.join(dir).join(&name).components().collect();
-                let key = (emitter.kind.as_str(), path);
+                let key = (files_of(emitter), path);
                 if let Some((other, its)) = files.insert(key, (tenant, source))
                     && other != tenant
                 {
@@ -71,6 +82,11 @@ pub fn clashes<'c>(
             }
         }
     }
+}
+
+/// What tells its files apart from those of other kinds of emitters: kind or format.
+fn files_of(emitter: &EmitterConfig) -> &str {
+    if emitter.format.is_csv() { emitter.kind.as_str() } else { emitter.format.ending() }
 }
 
 fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {
@@ -112,10 +128,13 @@ fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {
     let lookback =
         map.get("lookback").map(|node| read::parsed(node, "`lookback`", cx.report, scalar::days));
     let version = map.get("version").map(|node| version(node, kind, cx));
+    let format = format(&map, kind, cx);
+    let decimals = map.get("decimals").map(|node| decimals(node, format, cx));
     Some(EmitterConfig {
         id: id?,
         kind: kind?.to_owned(),
         dir,
+        format,
         aggregation: aggregation?,
         group_by: map
             .get("group_by")
@@ -127,12 +146,43 @@ fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {
             .unwrap_or_default(),
         lookback_days: lookback.map_or(Some(None), |days| days.map(Some))?,
         version: version.map_or(Some(None), |version| version.map(Some))?,
+        decimals: decimals.map_or(Some(None), |decimals| decimals.map(Some))?,
+    })
+}
+
+/// The format of its files; kind `parquet` is FOCUS rows as Parquet.
+fn format(map: &Map<'_>, kind: Option<&str>, cx: &mut Cx<'_>) -> FileFormat {
+    let own = if kind == Some("parquet") { FileFormat::Parquet } else { FileFormat::Csv };
+    let Some(node) = map.get("format") else { return own };
+    let words = [("csv", FileFormat::Csv), ("parquet", FileFormat::Parquet)];
+    let Some(format) = read::word(node, "`format`", &words, cx.report) else { return own };
+    if format != own && kind != Some("focus") {
+        let what = format!("kind {} has files of its own format", kind.unwrap_or_default());
+        cx.report.at(&node.at, what, "remove `format`, or use kind focus");
+    }
+    format
+}
+
+/// Decimals of the numbers in Parquet files.
+fn decimals(node: &Node, format: FileFormat, cx: &mut Cx<'_>) -> Option<u32> {
+    if format.is_csv() {
+        cx.report.at(
+            &node.at,
+            "`decimals` is for Parquet: CSV has all of each number",
+            "remove it",
+        );
+    }
+    read::parsed(node, "`decimals`", cx.report, |text| {
+        let number = text.parse().ok().filter(|decimals| *decimals <= DECIMALS_MAX);
+        number.ok_or_else(|| {
+            format!("write a whole number from 0 to {DECIMALS_MAX}, or remove it: 18")
+        })
     })
 }
 
 /// The version of a format: for FOCUS one of [`FOCUS_VERSIONS`], because a bare `1.20` is another text.
 fn version(node: &Node, kind: Option<&str>, cx: &mut Cx<'_>) -> Option<String> {
-    if kind != Some("focus") {
+    if !matches!(kind, Some("focus" | "parquet")) {
         return read::text(node, "`version`", cx.report).map(str::to_owned);
     }
     read::parsed(node, "`version`", cx.report, |text| {

@@ -100,14 +100,14 @@ impl Found {
         let id = &emitter.id;
         self.path = vec!["emitters".to_owned(), id.to_string()];
         let kind = emitter.kind.as_str();
-        if !matches!(kind, "csv" | "focus") {
+        if !matches!(kind, "csv" | "focus" | "parquet") {
             self.add(
                 format!("emitter `{id}`: kind {kind} does not run yet"),
-                "remove the emitter; kinds csv and focus run",
+                "remove the emitter; kinds csv, focus and parquet run",
             );
             return;
         }
-        if kind == "focus" && emitter.version.as_deref().is_some_and(|version| version != "1.2") {
+        if kind != "csv" && emitter.version.as_deref().is_some_and(|version| version != "1.2") {
             self.path.push("version".to_owned());
             let what = format!("emitter `{id}`: only version 1.2 of FOCUS runs yet");
             self.add(what, "write `version: \"1.2\"`");
@@ -117,7 +117,7 @@ impl Found {
             ("group_by", !emitter.group_by.is_empty()),
             ("columns", !emitter.columns.is_empty()),
             ("lookback", emitter.lookback_days.is_some()),
-            ("version", kind != "focus" && emitter.version.is_some()),
+            ("version", kind == "csv" && emitter.version.is_some()),
         ];
         for (key, _) in settings.into_iter().filter(|(_, set)| *set) {
             self.path.truncate(2);

@@ -35,6 +35,9 @@ impl Format for Csv {
     fn begin(&self, file: NewFile, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
         Ok(Box::new(Layout::new(file, place)?))
     }
+    fn ending(&self) -> &'static str {
+        "csv"
+    }
     fn needs_cells(&self) -> bool {
         false
     }

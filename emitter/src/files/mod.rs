@@ -1,6 +1,9 @@
 //! Files: what every kind of output that lies in a folder shares. A kind says only how rows are written: its [`Format`].
 
 mod file;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod table;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,6 +16,9 @@ use crate::emission::{Draft, Emitter, Place, Published};
 use crate::error::EmitterError;
 pub use file::NewFile;
 use file::holds;
+#[cfg(feature = "parquet")]
+pub use parquet::{Kind, Parquet};
+pub use table::{Fault, Table};
 
 /// How the rows of a file are written.
 pub trait Format: Send + Sync {
@@ -21,11 +27,13 @@ pub trait Format: Send + Sync {
     /// # Errors
     /// When it cannot be written.
     fn begin(&self, file: NewFile, place: &Place) -> Result<Box<dyn Draft>, EmitterError>;
+    /// How the names of its files end, without the dot.
+    fn ending(&self) -> &'static str;
     /// As [`Emitter::needs_cells`].
     fn needs_cells(&self) -> bool;
 }
 
-/// An emitter of files `{dir}/{tenant}_{source}_{date}.csv`, each replaced as a whole.
+/// An emitter of files `{dir}/{tenant}_{source}_{date}.{ending}`, each replaced as a whole.
 pub struct FileEmitter<F> {
     dir: PathBuf,
     format: F,
@@ -43,17 +51,18 @@ impl<F: Format> FileEmitter<F> {
         Ok(Self { dir: Path::new(folder).join(dir), format })
     }
 
-    fn name(place: &Place) -> String {
-        format!("{}_{}_{}.csv", place.tenant, place.source, place.date)
+    fn name(&self, place: &Place) -> String {
+        let ending = self.format.ending();
+        format!("{}_{}_{}.{ending}", place.tenant, place.source, place.date)
     }
 }
 
 impl<F: Format> Emitter for FileEmitter<F> {
     fn open(&self, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
-        self.format.begin(NewFile::create(&self.dir, &Self::name(place))?, place)
+        self.format.begin(NewFile::create(&self.dir, &self.name(place))?, place)
     }
     fn find(&self, place: &Place, recorded: Content) -> Result<Option<Published>, EmitterError> {
-        let path = self.dir.join(Self::name(place));
+        let path = self.dir.join(self.name(place));
         Ok(holds(&path, recorded)?.then(|| Published::at(&path, recorded)))
     }
     fn needs_cells(&self) -> bool {

@@ -1,29 +1,43 @@
-//! FOCUS 1.2 Cost and Usage as CSV.
+//! FOCUS 1.2 Cost and Usage as CSV or Parquet.
 //!
 //! | file | what |
 //! |---|---|
 //! | [`columns`] | the 57 columns, what fills them, and what stands for a cell that a bill lacks |
 //! | [`cells`] | a line's cells, as FOCUS wants them |
 //! | [`split`] | parts of numbers that facts do not carry |
-//! | [`layout`] | rows as CSV |
+//! | [`layout`] | rows as records |
+//! | `kinds` | what columns hold, for Parquet |
 
 mod cells;
 mod columns;
+#[cfg(feature = "parquet")]
+mod kinds;
 mod layout;
 mod split;
 
-use proto::config::{Aggregation, EmitterConfig};
+use proto::config::{Aggregation, EmitterConfig, FileFormat};
 
 use crate::emission::{Draft, Place, Sealed, VisibleRow};
 use crate::error::EmitterError;
-use crate::files::{Format, NewFile, refused};
+#[cfg(feature = "parquet")]
+use crate::files::Parquet;
+use crate::files::{Format, NewFile, Table, csv_writer, refused};
 use layout::Layout;
 
 /// The only version that is written.
 const VERSION: &str = "1.2";
 
+/// Decimals of the numbers in Parquet files where nothing else is asked for: the type that readers take for numbers
+/// without one, with room for sums.
+#[cfg(feature = "parquet")]
+const DECIMALS: u32 = 18;
+
 /// The format of FOCUS files.
-pub struct Focus;
+pub struct Focus {
+    format: FileFormat,
+    #[cfg(feature = "parquet")]
+    decimals: u32,
+}
 
 impl Focus {
     /// As configured.
@@ -43,20 +57,38 @@ impl Focus {
         if settings.version.as_deref().is_some_and(|version| version != VERSION) {
             return refused("focus writes version 1.2 only: write `version: \"1.2\"`");
         }
-        Ok(Self)
+        #[cfg(not(feature = "parquet"))]
+        if settings.format == FileFormat::Parquet {
+            return refused(
+                "this program was built without Parquet: write `format: csv`, or build with the feature `parquet`",
+            );
+        }
+        Ok(Self {
+            format: settings.format,
+            #[cfg(feature = "parquet")]
+            decimals: settings.decimals.unwrap_or(DECIMALS),
+        })
     }
 }
 
 impl Format for Focus {
     fn begin(&self, file: NewFile, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
-        Ok(Box::new(Layout::new(file, place)?))
+        #[cfg(feature = "parquet")]
+        if self.format == FileFormat::Parquet {
+            let table = Parquet::new(file, kinds::kind, self.decimals);
+            return Ok(Box::new(Layout::new(table, place)?));
+        }
+        Ok(Box::new(Layout::new(csv_writer(file), place)?))
+    }
+    fn ending(&self) -> &'static str {
+        self.format.ending()
     }
     fn needs_cells(&self) -> bool {
         true
     }
 }
 
-impl Draft for Layout<NewFile> {
+impl<T: Table<Out = NewFile>> Draft for Layout<T> {
     fn write(&mut self, rows: &[VisibleRow]) -> Result<(), EmitterError> {
         rows.chunk_by(|a, b| a.line == b.line).try_for_each(|rows| self.line(rows))
     }

@@ -172,11 +172,13 @@ fn outputs_and_guards_change_neither_rules_nor_lines() {
         id: crate::ids::EmitterId::parse("csv").unwrap(),
         kind: "csv".into(),
         dir: Some("out".into()),
+        format: FileFormat::Csv,
         aggregation: Aggregation::None,
         group_by: vec![],
         columns: vec![],
         lookback_days: None,
         version: None,
+        decimals: None,
     };
     assert_eq!(changes(|c| c.emitters.push(csv)), NOTHING);
     assert_eq!(changes(|c| c.guards.zero_gather_threshold = None), NOTHING);

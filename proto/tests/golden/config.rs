@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use proto::config::{
-    Aggregation, CostShare, CostWindow, Driver, Duplicates, EmitterConfig, Field, FixedShares,
-    FocusSettings, Guards, KeyPattern, Match, MetricOwner, Normaliser, OnBadLine, OwnerRow, Owners,
-    Part, Pattern, Reason, Receivers, ResolutionSet, Rule, RuleTest, SourceConfig, SourceScope,
-    SourceSettings, SyntheticSettings, Table, TablePattern, TableRow, TenantConfig, TestLine, Tier,
-    Usage, Validity, VirtualTag,
+    Aggregation, CostShare, CostWindow, Driver, Duplicates, EmitterConfig, Field, FileFormat,
+    FixedShares, FocusSettings, Guards, KeyPattern, Match, MetricOwner, Normaliser, OnBadLine,
+    OwnerRow, Owners, Part, Pattern, Reason, Receivers, ResolutionSet, Rule, RuleTest,
+    SourceConfig, SourceScope, SourceSettings, SyntheticSettings, Table, TablePattern, TableRow,
+    TenantConfig, TestLine, Tier, Usage, Validity, VirtualTag,
 };
 use proto::ids::{EmitterId, SourceId, TenantId};
 use proto::line::Measure;
@@ -261,10 +261,12 @@ fn emitter() -> EmitterConfig {
         id: EmitterId::parse("csv").expect("an id"),
         kind: "csv".into(),
         dir: Some("out/csv".into()),
+        format: FileFormat::Csv,
         aggregation: Aggregation::Daily,
         group_by: vec![Field::Source],
         columns: vec!["amount".into()],
         lookback_days: Some(30),
         version: Some("1.2".into()),
+        decimals: None,
     }
 }

@@ -252,6 +252,10 @@ pub struct Emitter {
     pub kind: Option<String>,
     /// Folder of its files, relative to the configuration folder.
     pub dir: Option<String>,
+    /// Format of its files, for kind focus: `csv` (left out: that) or `parquet`.
+    pub format: Option<String>,
+    /// Decimals of the numbers in Parquet files, from 0 to 28; left out: 18. A number with more is refused.
+    pub decimals: Option<Text>,
     /// `none`, `hourly`, `daily` or `monthly`.
     pub aggregation: Option<String>,
     /// Rows with equal values of these fields are added up.
