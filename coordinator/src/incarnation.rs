@@ -13,7 +13,7 @@ use crate::store::StateStore;
 #[error(
     "stream {} holds generation {found}, but this database has drawn none above {drawn}: it was restored from a backup, \
      or the streams belong to another database. If they are this database's own, run `apportion migrate \
-     --raise-incarnation` with its DATABASE_URL: work from after the backup can then never pass for work of now. Else name \
+     --raise-incarnation` with its DATABASE_URL or --data-dir: work from after the backup can then never pass for work of now. Else name \
      the right NATS; of an embedded one the folder `nats` of the data folder may be removed, it is made again", stream.name()
 )]
 pub struct Ahead {

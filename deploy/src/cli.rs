@@ -11,6 +11,7 @@ use crate::explain::Explain;
 use crate::plan::Plan;
 use crate::process::guard::Guard;
 use crate::process::watchdog::Watch;
+use crate::reach::Reach;
 use crate::status::Status;
 use crate::try_bill::Try;
 use crate::unallocated::Unallocated;
@@ -51,7 +52,7 @@ pub enum Command {
     /// Look at the rules in force
     #[command(subcommand)]
     Rules(RulesCommand),
-    /// Bring the database that DATABASE_URL names to this version's tables
+    /// Bring a database to this version's tables: the one of DATABASE_URL, or a data folder's own
     Migrate(Migrate),
     /// Run the coordinator: plans work, applies reports
     Coordinator(Coordinator),
@@ -75,6 +76,9 @@ pub struct Migrate {
     /// After a backup was restored beside a NATS that went on: what is drawn from now on is above all that came before
     #[arg(long)]
     pub raise_incarnation: bool,
+    /// Which database
+    #[command(flatten)]
+    pub reach: Reach,
 }
 
 /// What `up` and `run` share.
@@ -101,6 +105,9 @@ pub struct Launch {
     /// Port of 127.0.0.1 for the embedded Postgres, beside its unix socket [default: none]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub postgres_port: Option<u16>,
+    /// The embedded servers' data are removed when the command ends
+    #[arg(skip)]
+    pub throwaway: bool,
 }
 
 /// `run`.

@@ -199,6 +199,7 @@ fn start_nats(
     let settings = NatsOptions {
         port: options.nats_port,
         log: folder.log("nats", false),
+        throwaway: options.throwaway,
         ..NatsOptions::default()
     };
     let server = EmbeddedNats::start(&folder.nats(), settings).context("embedded nats-server")?;
@@ -222,6 +223,7 @@ fn start_postgres(
     let settings = PostgresOptions {
         port: options.postgres_port,
         log: folder.log("postgres", false),
+        throwaway: options.throwaway,
         ..PostgresOptions::default()
     };
     let server =

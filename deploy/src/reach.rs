@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use postgres::Client;
 
@@ -35,13 +35,20 @@ pub struct Found {
     pub pid: Option<u32>,
 }
 
-/// A database with our tables; where nothing ran over the data folder, its Postgres runs as long as this lives.
-pub struct Database {
-    /// Connected.
-    pub client: Client,
+/// A database that answers; where nothing ran over the data folder, its Postgres runs as long as this lives.
+pub struct Served {
+    /// How to connect to it.
+    pub url: String,
     // In this order: the server is stopped before somebody else may have the folder.
     _server: Option<EmbeddedPostgres>,
     _folder: Option<DataFolder>,
+}
+
+/// A database with our tables.
+pub struct Database {
+    /// Connected.
+    pub client: Client,
+    _served: Served,
 }
 
 impl Reach {
@@ -67,34 +74,40 @@ impl Reach {
         Ok(Found { data_dir, database, nats, pid: running.map(|running| running.pid) })
     }
 
-    /// Connects to that database; where none is known, the data folder's own Postgres is started for the time.
+    /// That database; where none is known, the data folder's own Postgres is started for the time.
+    ///
+    /// # Errors
+    /// When there is none, or the folder's own does not start.
+    pub fn served(&self) -> Result<Served> {
+        let Found { data_dir, database, .. } = self.find()?;
+        if let Some(url) = database {
+            return Ok(Served { url, _server: None, _folder: None });
+        }
+        ensure!(
+            data_dir.join("postgres").exists(),
+            "there is no database: {} holds none. Name the folder of a run with --data-dir, or a database with \
+             DATABASE_URL, such as postgresql://USER:PASSWORD@HOST/NAME",
+            data_dir.display()
+        );
+        let folder = DataFolder::hold(&data_dir)?;
+        let server = EmbeddedPostgres::start(&folder.postgres(), PostgresOptions::default())
+            .with_context(|| format!("the Postgres of {}", data_dir.display()))?;
+        Ok(Served { url: server.url(), _server: Some(server), _folder: Some(folder) })
+    }
+
+    /// Connects to that database.
     ///
     /// # Errors
     /// When there is none, it does not answer, or it has no tables of ours.
     pub fn database(&self) -> Result<Database> {
-        let Found { data_dir, database, .. } = self.find()?;
-        let (url, server, folder) = match database {
-            Some(url) => (url, None, None),
-            None if data_dir.join("postgres").exists() => {
-                let folder = DataFolder::hold(&data_dir)?;
-                let server =
-                    EmbeddedPostgres::start(&folder.postgres(), PostgresOptions::default())
-                        .with_context(|| format!("the Postgres of {}", data_dir.display()))?;
-                (server.url(), Some(server), Some(folder))
-            }
-            None => bail!(
-                "there is no database: {} holds none. Name the folder of a run with --data-dir, or a database with \
-                 DATABASE_URL",
-                data_dir.display()
-            ),
-        };
-        let mut client = store::connect(&url)?;
+        let served = self.served()?;
+        let mut client = store::connect(&served.url)?;
         let version = store::schema_version(&mut store::view(&mut client)?)?;
         ensure!(
             version >= coordinator::migrate::newest(),
-            "the database lacks tables of this version: `apportion migrate` with its DATABASE_URL makes them, and so does \
-             `apportion up` or `apportion run`"
+            "the database lacks tables of this version: `apportion migrate` with its DATABASE_URL or --data-dir makes \
+             them, and so does `apportion up` or `apportion run`"
         );
-        Ok(Database { client, _server: server, _folder: folder })
+        Ok(Database { client, _served: served })
     }
 }

@@ -64,21 +64,16 @@ pub fn migrate(database_url: &str) -> Result<()> {
     Ok(())
 }
 
-/// `migrate`: the same for the database that `DATABASE_URL` names, and says what it did.
+/// `migrate`: the same for the database that is named, or a data folder's own, and says what it did.
 pub fn migrate_given(asked: &Migrate) -> Result<()> {
-    let url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
-    let Some(url) = url else {
-        bail!(
-            "DATABASE_URL is not set: name the database, such as postgresql://USER:PASSWORD@HOST/NAME"
-        );
-    };
-    let ran = ::coordinator::migrate::migrate(&url)?;
+    let served = asked.reach.served()?;
+    let ran = ::coordinator::migrate::migrate(&served.url)?;
     if ran.is_empty() {
         println!("the tables are up to date");
     }
     ran.iter().for_each(|migration| println!("{migration}"));
     if asked.raise_incarnation {
-        println!("incarnation {}", ::coordinator::migrate::raise_incarnation(&url)?);
+        println!("incarnation {}", ::coordinator::migrate::raise_incarnation(&served.url)?);
     }
     Ok(())
 }

@@ -38,7 +38,8 @@ impl Company {
             .args(arguments)
             .current_dir(self.root.path())
             .env_remove("DATABASE_URL")
-            .env_remove("NATS_URL");
+            .env_remove("NATS_URL")
+            .env("PATH", path());
         command.output().expect("the binary starts")
     }
 
@@ -111,6 +112,14 @@ fn first_cost(bill: &str) -> Result<(usize, ExactSum)> {
     bail!("every cost is 0")
 }
 
+/// PATH with the binary's folder before the others.
+fn path() -> std::ffi::OsString {
+    let own = Path::new(env!("CARGO_BIN_EXE_apportion")).parent().map(Path::to_owned);
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let all = own.into_iter().chain(std::env::split_paths(&others));
+    std::env::join_paths(all).expect("no folder's name holds a colon")
+}
+
 fn differences(document: &Value) -> Vec<String> {
     let all = document["tenants"].as_array().into_iter().flatten();
     let totals = all.flat_map(|one| one["totals"].as_object().into_iter().flatten());
@@ -132,7 +141,9 @@ fn a_company_is_calculated_to_the_last_decimal_and_every_trouble_is_named() {
     assert!(said.contains("\n(allocator-1 was killed with kill -9 half-way: "), "{said}");
     assert!(said.contains("\nΣ delta 0; 30 dates would be calculated again; digest "), "{said}");
 
-    let readme = include_str!("../../README.md");
+    // There it was built by `deploy/demo`, and is not on PATH.
+    let readme =
+        include_str!("../../README.md").replace("../target/release/apportion", "apportion");
     assert!(
         readme.contains(&format!("```text\n{said}```\n")),
         "the README shows another demo:\n{said}"

@@ -6,6 +6,7 @@
 //! | [`emission`] | what all emitters share: the lock, the rows in order, the second look before publishing |
 //! | [`files`] | what all emitters of files share: names, content that takes another's place all at once |
 //! | [`csv`], [`focus`] | formats of files |
+//! | [`clock`] | times as text |
 //! | [`archived`] | messages of the archive, read back |
 //! | [`sql`] | every statement |
 //! | [`wire`] | exact values in Postgres' binary forms |
@@ -14,6 +15,7 @@
 //! `emission/kinds.rs`.
 
 mod archived;
+mod clock;
 mod csv;
 mod emission;
 mod error;

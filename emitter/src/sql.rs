@@ -20,7 +20,7 @@ pub const ENSURE_MONTHS: &str = "select ensure_month_partition(day) from unnest(
 /// What is wanted and visible of some dates. `$1` tenant, `$2` source, `$3` dates.
 pub const STATES: &str = "
 select s.date, s.wanted_generation, s.visible_generation, s.visible_lines_generation, s.visible_lines_hash,
-    c.resolution_generation, c.resolution_hash
+    c.resolution_generation, c.resolution_hash, s.visible_archive_damaged
 from pipeline_state s
 left join lateral (select resolution_generation, resolution_hash from commits
     where tenant = $1 and source = $2 and date = s.date and generation = s.visible_generation offset 0) c on true
@@ -127,7 +127,7 @@ pub const MAKE_VISIBLE: &str = "
 update pipeline_state s
 set visible_generation = u.generation, visible_lines_generation = u.lines_generation,
     visible_lines_hash = u.lines_hash, visible_rows = u.rows, visible_rules = u.rules, visible_config = u.config,
-    visible_at = now()
+    visible_at = now(), visible_archive_damaged = s.visible_archive_damaged and u.lines_generation = s.visible_lines_generation
 from unnest($3::date[], $4::int8[], $5::int8[], $6::bytea[], $7::int8[], $8::bytea[], $9::bytea[])
     as u (date, generation, lines_generation, lines_hash, rows, rules, config)
 where s.tenant = $1 and s.source = $2 and s.date = u.date
@@ -159,6 +159,10 @@ delete from line_archive a where a.tenant = $1 and a.source = $4 and a.date = $2
 /// `$1` tenant, `$2` source, `$3` date, `$4` generation.
 pub const PURGED: &str = "update commits set purged_at = now() where tenant = $1 and source = $2 and date = $3 and generation = $4";
 
+/// Marks an archive that could not be restored. `$1` tenant, `$2` source, `$3` date, `$4` hash of its lines.
+pub const MARK_DAMAGED: &str = "
+update pipeline_state set visible_archive_damaged = true
+where tenant = $1 and source = $2 and date = $3 and visible_lines_hash = $4";
 /// The archived messages that a visible generation was made from. `$1` tenant, `$2` source, `$3` date.
 pub const ARCHIVED: &str = "
 select a.payload

@@ -32,6 +32,17 @@ impl Hash128 {
         out.copy_from_slice(first);
         Self(out)
     }
+    /// The 32 hex digits, as ASCII.
+    #[must_use]
+    pub fn hex(self) -> [u8; 32] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 32];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        text
+    }
     /// The 32 hex digits of a hash, read back.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -101,6 +112,7 @@ mod tests {
         assert_ne!(set(&[a, a]), set(&[]));
         assert_ne!(set(&[a, b, b]), set(&[a]));
         assert_eq!(Hash128::parse(&a.to_string()), Some(a));
+        assert_eq!(a.hex(), a.to_string().as_bytes());
         assert_ne!(Hash128::of_texts(["ab", "c"]), Hash128::of_texts(["a", "bc"]));
     }
 }

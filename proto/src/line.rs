@@ -286,6 +286,10 @@ impl LineBatch {
     pub fn ids(&self) -> impl Iterator<Item = LineId> {
         self.ids.chunks_exact(16).map(|id| LineId(Hash128(std::array::from_fn(|i| id[i]))))
     }
+    /// Names of the cells that its lines have, without decoding anything.
+    pub fn cell_names(&self) -> impl Iterator<Item = &str> {
+        self.cells.iter().map(|(name, _)| name.as_str())
+    }
     /// Decodes and checks every column.
     ///
     /// # Errors

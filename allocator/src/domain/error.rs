@@ -85,12 +85,6 @@ pub enum UnitError {
 /// from line to line, so that such rows share a dimension.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
-    /// A sum of usage or cost with more digits than a weight holds.
-    #[error("{tier}: a weight has more digits than can be calculated with")]
-    WeightTooWide {
-        /// The tier.
-        tier: String,
-    },
     /// A value of a table that should be a number.
     #[error("{tier}: {value:?} of {owner:?} is not a number of 0 or more")]
     NotAWeight {

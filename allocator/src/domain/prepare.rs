@@ -53,7 +53,7 @@ pub struct Preparer<'a> {
     found: Vec<WarningId>,
 }
 
-type Parties = Result<Vec<(Party, Amount)>, Miss>;
+type Parties<W> = Result<Vec<(Party, W)>, Miss>;
 
 impl<'a> Preparer<'a> {
     /// For one answer.
@@ -124,7 +124,7 @@ impl<'a> Preparer<'a> {
 
     /// The owners of a group, evenly.
     pub fn even_group(mut self, owners: &[String]) -> Answered {
-        match self.owners(owners.iter().map(|owner| (owner.as_str(), Amount::ONE))) {
+        match self.owners(owners.iter().map(|owner| (owner.as_str(), ()))) {
             Ok(parties) => {
                 let shares = Shares::even(parties.into_iter().map(|(party, _)| party));
                 self.give(shares, Miss::NoIdentities)
@@ -136,7 +136,7 @@ impl<'a> Preparer<'a> {
     /// The identities of a set, evenly.
     pub fn even_set(mut self, fact: FactId, set: ResolutionSet) -> Answered {
         let identities = self.facts.set(fact, set);
-        match self.identities(identities.into_iter().map(|id| (id, Amount::ONE)).collect()) {
+        match self.identities(identities.into_iter().map(|id| (id, ())).collect()) {
             Ok(parties) => {
                 let shares = Shares::even(parties.into_iter().map(|(party, _)| party));
                 self.give(shares, Miss::NoIdentities)
@@ -159,16 +159,13 @@ impl<'a> Preparer<'a> {
         if total.is_negative() {
             return self.done(Answer::Miss(Some(Miss::NegativeUsage)));
         }
-        let weights = match self.weights(sums.into_iter().collect(), tier) {
-            Ok(weights) => weights,
-            Err(error) => return self.done(Answer::Fail(error)),
-        };
+        let weights = self.weights(sums.into_iter().collect(), tier);
         // Only zeros, or negative ones that cancel the others out.
         if total.is_zero() {
             return self.done(Answer::Miss(Some(Miss::ZeroUsage)));
         }
         match self.identities(weights) {
-            Ok(parties) => self.give(Shares::new(parties), Miss::ZeroUsage),
+            Ok(parties) => self.give(Shares::of_sums(parties), Miss::ZeroUsage),
             Err(miss) => self.done(Answer::Miss(Some(miss))),
         }
     }
@@ -176,20 +173,14 @@ impl<'a> Preparer<'a> {
     /// Sums as weights; what is below 0 counts 0.
     fn weights(
         &mut self,
-        sums: Vec<(Arc<str>, ExactSum)>,
+        mut sums: Vec<(Arc<str>, ExactSum)>,
         tier: &str,
-    ) -> Result<Vec<(Arc<str>, Amount)>, LineError> {
-        let wide = || LineError::WeightTooWide { tier: tier.to_owned() };
-        let mut weights = Vec::with_capacity(sums.len());
-        for (who, sum) in sums {
-            let negative = sum.is_negative();
-            if negative {
-                self.warn(format!("{tier}: usage below 0 counts 0"));
-            }
-            let weight = if negative { Amount::ZERO } else { sum.to_amount().ok_or_else(wide)? };
-            weights.push((who, weight));
+    ) -> Vec<(Arc<str>, ExactSum)> {
+        for (_, sum) in sums.iter_mut().filter(|(_, sum)| sum.is_negative()) {
+            self.warn(format!("{tier}: usage below 0 counts 0"));
+            *sum = ExactSum::ZERO;
         }
-        Ok(weights)
+        sums
     }
 
     /// By the weights of owners: a driver's, or stated percents.
@@ -236,18 +227,14 @@ impl<'a> Preparer<'a> {
                 return self.done(Answer::Miss(Some(Miss::SeveralCurrencies)));
             }
         };
-        match self.weights(sums, tier) {
-            Ok(weights) => {
-                // These owners came from the directory already.
-                let parties = weights.into_iter().map(|(owner, w)| (Party::owner(owner), w));
-                self.give(Shares::new(parties), Miss::NoCost)
-            }
-            Err(error) => self.done(Answer::Fail(error)),
-        }
+        // These owners came from the directory already.
+        let weights = self.weights(sums, tier).into_iter();
+        let parties = weights.map(|(owner, weight)| (Party::owner(owner), weight));
+        self.give(Shares::of_sums(parties), Miss::NoCost)
     }
 
     /// Owners with weights, each under the id that the directory gives it.
-    fn owners<'w>(&mut self, weights: impl Iterator<Item = (&'w str, Amount)>) -> Parties {
+    fn owners<'w, W>(&mut self, weights: impl Iterator<Item = (&'w str, W)>) -> Parties<W> {
         let mut parties = Vec::new();
         for (name, weight) in weights {
             let owner = self.payer(name).ok_or(Miss::UnknownOwner)?;
@@ -257,7 +244,7 @@ impl<'a> Preparer<'a> {
     }
 
     /// Identities with weights and who pays for each; those that name nobody are left out.
-    fn identities(&mut self, weights: Vec<(Arc<str>, Amount)>) -> Parties {
+    fn identities<W: Ord>(&mut self, weights: Vec<(Arc<str>, W)>) -> Parties<W> {
         let mut parties = Vec::with_capacity(weights.len());
         // In order, so that warnings come in the same order everywhere.
         let mut weights = weights;

@@ -9,6 +9,7 @@ use deadpool_postgres::Transaction;
 use proto::envelope::{self, Header};
 use proto::hash::Hash128;
 use proto::ids::{Generation, SourceId, TenantId, UnitKey};
+use proto::manifest::Manifest;
 use proto::report::{Committed, Failed, FailureClass, Published, Report, Restored};
 use proto::subject::{self, Step, Stream, UnitAddress};
 use proto::task::{Commit, CommitUnit, Task};
@@ -25,7 +26,7 @@ use crate::store::{Outgoing, StateError, StateStore, UnitRow, lead_check_in_txn}
 #[derive(Default)]
 struct After {
     tasks: Vec<Outgoing>,
-    purges: Vec<String>,
+    purges: Vec<(Stream, String)>,
     /// Tasks that nobody waits for any more and no report of this group answers.
     superseded: Vec<String>,
     months: Vec<UnitDate>,
@@ -93,12 +94,10 @@ impl Leader {
         self.tasks_withdraw(after.superseded);
         let bus = self.bus.clone();
         tokio::spawn(async move {
-            for subject in after.purges {
-                if let Err(error) = bus.purge(Stream::Row, &subject).await {
-                    tracing::debug!(
-                        error = proto::fault::chain(&error),
-                        "failed to purge rows; they age out"
-                    );
+            for (stream, subject) in after.purges {
+                if let Err(error) = bus.purge(stream, &subject).await {
+                    let error = proto::fault::chain(&error);
+                    tracing::debug!(error, subject, "failed to purge; it ages out");
                 }
             }
         });
@@ -356,10 +355,17 @@ impl Leader {
             StateStore::run_unit_in_txn(txn, &self.run).await?;
             after.visible = true;
         }
-        if let Some(rows) = &unit.rows {
-            let address =
-                UnitAddress::new(Stream::Row, at.0, at.1, done.date, rows.generation, rows.attempt);
-            after.purges.push(address.all());
+        let mut purge = |stream, Manifest { generation, attempt, .. }: &Manifest| {
+            let address = UnitAddress::new(stream, at.0, at.1, done.date, *generation, *attempt);
+            after.purges.push((stream, address.all()));
+        };
+        unit.rows.iter().for_each(|rows| purge(Stream::Row, rows));
+        // What was restored has served. Kept until it ages out, a long history would fill the stream and wait for room.
+        let restored = unit.lines.generation;
+        if restored != unit.gathered {
+            purge(Stream::Line, &unit.lines);
+            let resolutions = unit.resolutions.iter().filter(|r| r.generation == restored);
+            resolutions.for_each(|resolutions| purge(Stream::Resolution, resolutions));
         }
         Ok(())
     }
@@ -448,9 +454,10 @@ impl Leader {
             FailureClass::InputMissing => UnitEvent::InputMissing,
         };
         tracing::warn!(unit = %unit.key, state = %unit.state, ?class, equal, reason, "a unit's step failed");
-        // A gather need not wait.
+        // The archive or the source need not wait, unless what they brought is gone again.
         let missing = class == FailureClass::InputMissing;
-        let pause = if missing { Duration::ZERO } else { pause(unit.attempts + 1) };
+        let first = missing && unit.attempts == 0;
+        let pause = if first { Duration::ZERO } else { pause(unit.attempts + 1) };
         StateStore::unit_event_in_txn(txn, &unit.key, event).await?;
         StateStore::unit_failed_in_txn(txn, &unit.key, reason, (error, equal), pause).await?;
         if missing {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use proto::config::emitter::DECIMALS_MAX;
+use proto::config::emitter::{CSV_COLUMNS, CSV_SUMS, DECIMALS_MAX};
 use proto::config::{Aggregation, EmitterConfig, FileFormat, TenantConfig};
 use proto::ids::{EmitterId, SourceId, TenantId};
 
-use super::problem::{Place, Report};
+use super::problem::{Place, Report, suggest};
 use super::read::{self, Cx, Map};
 use super::scalar;
 use super::yaml::{Entry, Node};
@@ -130,24 +130,20 @@ fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {
     let version = map.get("version").map(|node| version(node, kind, cx));
     let format = format(&map, kind, cx);
     let decimals = map.get("decimals").map(|node| decimals(node, format, cx));
-    Some(EmitterConfig {
+    let mut emitter = EmitterConfig {
         id: id?,
         kind: kind?.to_owned(),
         dir,
         format,
         aggregation: aggregation?,
-        group_by: map
-            .get("group_by")
-            .map(|node| read::fields(node, "`group_by`", cx))
-            .unwrap_or_default(),
-        columns: map
-            .get("columns")
-            .map(|node| read::texts(node, "`columns`", cx.report))
-            .unwrap_or_default(),
+        group_by: Vec::new(),
+        columns: Vec::new(),
         lookback_days: lookback.map_or(Some(None), |days| days.map(Some))?,
         version: version.map_or(Some(None), |version| version.map(Some))?,
         decimals: decimals.map_or(Some(None), |decimals| decimals.map(Some))?,
-    })
+    };
+    columns(&map, &mut emitter, cx.report);
+    Some(emitter)
 }
 
 /// The format of its files; kind `parquet` is FOCUS rows as Parquet.
@@ -178,6 +174,79 @@ fn decimals(node: &Node, format: FileFormat, cx: &mut Cx<'_>) -> Option<u32> {
             format!("write a whole number from 0 to {DECIMALS_MAX}, or remove it: 18")
         })
     })
+}
+
+/// Reads `group_by` and `columns`; for CSV files also checks them, and `aggregation`.
+fn columns(map: &Map<'_>, emitter: &mut EmitterConfig, report: &mut Report) {
+    let is_csv = emitter.kind == "csv";
+    if let Some(node) = map.get("group_by") {
+        let known = |name: &str| {
+            if !is_csv || CSV_COLUMNS.contains(&name) && !CSV_SUMS.contains(&name) {
+                return Ok(());
+            }
+            let known = CSV_COLUMNS.into_iter().filter(|column| !CSV_SUMS.contains(column));
+            Err(match CSV_SUMS.contains(&name) {
+                true => ("is added up".to_owned(), "group by other columns".to_owned()),
+                false => ("is no column of CSV files".to_owned(), suggest(name, known)),
+            })
+        };
+        emitter.group_by = names(node, "group_by", report, known);
+        if is_csv && emitter.aggregation == Aggregation::None {
+            let what = "`group_by` does nothing without `aggregation`";
+            report.at(&node.at, what, "add `aggregation: daily`, or remove `group_by`");
+        }
+    }
+    if is_csv
+        && emitter.aggregation == Aggregation::Hourly
+        && let Some(node) = map.get("aggregation")
+    {
+        let what = "`aggregation: hourly` is finer than what there is: costs are kept by day";
+        let mend = "write `aggregation: daily`, or remove it for a row per line and receiver";
+        report.at(&node.at, what, mend);
+    }
+    if let Some(node) = map.get("columns") {
+        let there = emitter.csv_columns();
+        let known = |name: &str| {
+            if !is_csv || there.contains(&name) {
+                return Ok(());
+            }
+            let left_out = CSV_COLUMNS.contains(&name);
+            Err(match name {
+                "quantity" => (
+                    "is no sum: it can be of several units".to_owned(),
+                    "add `unit` to `group_by`".to_owned(),
+                ),
+                _ if left_out => (
+                    "is not grouped by, so rows that are added up differ in it".to_owned(),
+                    "add it to `group_by`, or remove it".to_owned(),
+                ),
+                _ => ("is no column of CSV files".to_owned(), suggest(name, there.iter().copied())),
+            })
+        };
+        emitter.columns = names(node, "columns", report, known);
+    }
+}
+
+/// A list of columns, each once; `known` says what is wrong with one, and how to mend it.
+fn names(
+    node: &Node,
+    key: &str,
+    report: &mut Report,
+    known: impl Fn(&str) -> Result<(), (String, String)>,
+) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for node in read::one_or_many(node, &format!("`{key}`"), report) {
+        let Some(name) = read::text(node, &format!("`{key}`"), report) else { continue };
+        match known(name) {
+            Err((what, mend)) => report.at(&node.at, format!("`{key}`: `{name}` {what}"), mend),
+            Ok(()) if names.iter().any(|other| other == name) => {
+                let what = format!("`{key}` names `{name}` twice");
+                report.at(&node.at, what, "remove one");
+            }
+            Ok(()) => names.push(name.to_owned()),
+        }
+    }
+    names
 }
 
 /// The version of a format: for FOCUS one of [`FOCUS_VERSIONS`], because a bare `1.20` is another text.

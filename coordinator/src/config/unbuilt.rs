@@ -107,15 +107,15 @@ impl Found {
             );
             return;
         }
-        if kind != "csv" && emitter.version.as_deref().is_some_and(|version| version != "1.2") {
-            self.path.push("version".to_owned());
-            let what = format!("emitter `{id}`: only version 1.2 of FOCUS runs yet");
-            self.add(what, "write `version: \"1.2\"`");
+        if kind == "csv" && emitter.aggregation == Aggregation::Monthly {
+            self.path.push("aggregation".to_owned());
+            let what = format!("emitter `{id}`: `aggregation: monthly` does not run yet");
+            self.add(what, "write `aggregation: daily`, or remove it");
         }
         let settings = [
-            ("aggregation", emitter.aggregation != Aggregation::None),
-            ("group_by", !emitter.group_by.is_empty()),
-            ("columns", !emitter.columns.is_empty()),
+            ("aggregation", kind != "csv" && emitter.aggregation != Aggregation::None),
+            ("group_by", kind != "csv" && !emitter.group_by.is_empty()),
+            ("columns", kind != "csv" && !emitter.columns.is_empty()),
             ("lookback", emitter.lookback_days.is_some()),
             ("version", kind == "csv" && emitter.version.is_some()),
         ];

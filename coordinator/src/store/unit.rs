@@ -28,6 +28,8 @@ pub struct UnitRow {
     pub wanted: Generation,
     /// Its lines in force.
     pub lines: Manifest,
+    /// The gather that brought them; what was restored since lies at an address of its own.
+    pub gathered: Generation,
     /// Its resolutions, where they were made for these lines.
     pub resolutions: Option<Manifest>,
     /// Its rows, once allocated.
@@ -54,7 +56,8 @@ pub struct UnitRow {
 
 /// Of `pipeline_state p`: the archive of what is visible holds the lines in force, and has not been found damaged.
 pub(super) const RESTORABLE: &str =
-    "(p.visible_generation > 0 and p.visible_lines_hash = p.lines_hash and p.equal_errors = 0)";
+    "(p.visible_generation > 0 and p.visible_lines_hash = p.lines_hash and p.equal_errors = 0
+        and not p.visible_archive_damaged)";
 
 /// Of `pipeline_state p`: a record of the date is quarantined, and its tenant holds such dates. What was on its way when
 /// the record came still arrives.
@@ -64,7 +67,8 @@ pub(super) const HELD: &str =
 
 const COLUMNS: &str = "tenant, source, date::text, state, wanted_generation, lines_manifest,
     case when resolution_lines_hash = lines_hash then resolution_manifest end, rows_manifest, config_hash, rules_hash,
-    wanted_config_hash, wanted_rules_hash, attempts, error_hash, equal_errors, visible_generation, task";
+    wanted_config_hash, wanted_rules_hash, attempts, error_hash, equal_errors, visible_generation, task,
+    lines_generation";
 
 fn unit_of(row: &Row) -> Result<UnitRow, StateError> {
     let key = UnitKey {
@@ -95,6 +99,7 @@ fn unit_of(row: &Row) -> Result<UnitRow, StateError> {
         equal_errors: row.get(14),
         visible: row.get(15),
         task: row.get(16),
+        gathered: Generation(row.get(17)),
         key,
     })
 }
@@ -159,17 +164,19 @@ impl StateStore {
         let rows = query(txn, "lock a unit", sql, &[&tenant, &source, &date]).await?;
         let Some(row) = rows.first() else { return Ok(false) };
         let Some(next) = step(parsed("state", row.get(0))?, event) else { return Ok(false) };
-        // Fresh inputs, a republish or a person's word start the count of attempts anew.
-        let fresh = matches!(
-            event,
-            UnitEvent::InputsChanged | UnitEvent::Republished | UnitEvent::Requeued
-        );
+        // Fresh inputs or a person's word start the count of attempts anew. A republish does only where the unit had been
+        // given up: batches that are gone again each time must not go round through their source without a pause.
+        let republished = event == UnitEvent::Republished;
+        let fresh = republished || matches!(event, UnitEvent::InputsChanged | UnitEvent::Requeued);
         let sql = "update pipeline_state set state = $4, task = null,
-                     attempts = case when $5 then 0 else attempts end,
+                     attempts = case when $5 and not ($6 and attempts < $7) then 0 else attempts end,
                      equal_errors = case when $5 then 0 else equal_errors end,
                      next_attempt_at = case when $5 then now() else next_attempt_at end
                    where tenant = $1 and source = $2 and date = $3::text::date";
-        execute(txn, "move a unit", sql, &[&tenant, &source, &date, &next.word(), &fresh]).await?;
+        let word = next.word();
+        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 7] =
+            [&tenant, &source, &date, &word, &fresh, &republished, &ATTEMPTS_OF_A_RUN];
+        execute(txn, "move a unit", sql, &parameters).await?;
         Ok(true)
     }
 

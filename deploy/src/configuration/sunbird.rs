@@ -158,7 +158,7 @@ allocation:
           - { percent: "87.5", chain: [ { usage_ratio: bytes }, { composition: [ { percent: 100, chain: [ { even: two } ] } ] } ] }
   - { id: own, chain: [ direct ] }
 emitters:
-  csv: { dir: out, aggregation: monthly, group_by: [ServiceName], lookback: 30d }
+  csv: { dir: out, aggregation: monthly, group_by: [service], lookback: 30d }
   other: { kind: csv, dir: other }
 guards: { zero_gather_threshold: never, min_wall: 12h, max_drop: 20% }
 tests:

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use coordinator::config::places;
@@ -26,11 +26,11 @@ const WHY: (&str, &str) = ("arn:aws:eks:eu-central-1:111111111111:node/shared-ek
 /// Whose rules the acts look at.
 const TENANT: &str = "acme";
 
-/// All three acts over the company in `dir`, which people called `shown`.
+/// All three acts over the company in `dir`, as an absolute path.
 ///
 /// # Errors
 /// When the database or the folder cannot be read.
-pub fn played(dir: &Path, shown: &Path, killed: Option<&str>) -> Result<String> {
+pub fn played(dir: &Path, killed: Option<&str>) -> Result<String> {
     let reach = Reach { config: None, data_dir: Some(dir.join(".apportion")) };
     let mut database = reach.database()?;
     let mut said =
@@ -48,24 +48,50 @@ pub fn played(dir: &Path, shown: &Path, killed: Option<&str>) -> Result<String> 
     said.push_str(
         "\nACT 2  Why: one line of a cluster that three teams share, to be redone by hand\n",
     );
-    said.push_str(&why(&mut database, dir)?);
+    let (text, line) = why(&mut database, dir)?;
+    said.push_str(&text);
     said.push_str(
         "\nACT 3  What if search took over what growth still runs? Told before anything changes\n",
     );
     said.push_str(&what_if(&mut database, dir)?);
-    let (shown, data) = (shown.display(), shown.join(".apportion"));
-    let data = data.display();
+    let here = std::env::current_dir().context("cannot tell the current folder")?;
+    let (place, program) = (from(&here, dir), program(&here, dir)?);
     said.push_str(&format!(
-        "$ apportion explain --tenant {TENANT} --date {} --identity tag:search --data-dir {data}
-$ apportion plan --config {shown}/what-if --data-dir {data}
-$ apportion up --config {shown} --data-dir {data}\n",
+        "$ cd {}; {program} explain --tenant {TENANT} --date {} --line {line}
+$ {program} plan --config what-if
+$ {program} up\n",
+        place.display(),
         WHY.1
     ));
     Ok(said)
 }
 
-/// The arithmetic of the largest line of a shared cluster on a day.
-fn why(database: &mut Database, dir: &Path) -> Result<String> {
+/// `path` as it is called in the folder `here`: absolute, unless it lies in there.
+fn from<'p>(here: &Path, path: &'p Path) -> &'p Path {
+    path.strip_prefix(here).unwrap_or(path)
+}
+
+/// What people type in `dir` to run this very program, when they come from the folder `here`.
+fn program(here: &Path, dir: &Path) -> Result<String> {
+    let own = std::env::current_exe()
+        .and_then(|path| path.canonicalize())
+        .context("cannot tell where this program lies")?;
+    let name = env!("CARGO_PKG_NAME");
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders).map(|folder| folder.join(name));
+    let mut found = found.filter_map(|path| path.canonicalize().ok());
+    if found.next().is_some_and(|first| first == own) {
+        return Ok(name.to_owned());
+    }
+    let path = match (own.strip_prefix(here), dir.strip_prefix(here)) {
+        (Ok(own), Ok(dir)) => dir.components().map(|_| "..").collect::<PathBuf>().join(own),
+        (Ok(_) | Err(_), _) => own,
+    };
+    Ok(path.display().to_string())
+}
+
+/// The arithmetic of the largest line of a shared cluster on a day, and the beginning of that line's id.
+fn why(database: &mut Database, dir: &Path) -> Result<(String, String)> {
     let mut view = store::view(&mut database.client)?;
     let day = Some(WHY.1.parse().context("a day of ours")?);
     let tenant = TenantId::parse(TENANT)?;
@@ -79,7 +105,8 @@ fn why(database: &mut Database, dir: &Path) -> Result<String> {
     ensure!(explained.same, "line {} is not stored as its rules have it", line.line);
     let rule = explained.trace.rules.last().map(|rule| rule.id.as_str());
     explained.place = rule.and_then(|rule| places::of_rule(dir, &tenant, rule));
-    Ok(explain::brief(&explained))
+    let id: String = line.line.to_string().chars().take(explain::BRIEF_ID).collect();
+    Ok((explain::brief(&explained), id))
 }
 
 /// Who owes how much of one bill.

@@ -79,14 +79,14 @@ impl Demo {
             emitters: None,
             nats_port: None,
             postgres_port: None,
+            throwaway: false,
         };
         let drill = Drill::new("allocator-1");
         let once =
             Once { told: Told::Nothing, allow_quarantine: false, drill: Some(&drill), then: None };
         let code = launch(&options, Some(once))?;
         if code == 0 {
-            let said =
-                acts::played(&dir, &self.dir.components().collect::<PathBuf>(), drill.killed())?;
+            let said = acts::played(&dir, drill.killed())?;
             let mut out = std::io::stdout().lock();
             out.write_all(said.as_bytes())
                 .and_then(|()| out.flush())

@@ -27,7 +27,7 @@ use crate::reach::Reach;
 use crate::recompute::engine;
 use crate::store::{self, EmittedTo, FoundLine, Of, StoredRow, VisibleUnit};
 
-pub use text::brief;
+pub use text::{BRIEF_ID, brief};
 
 /// Lines of an identity or resource that are listed.
 const LISTED: i64 = 20;

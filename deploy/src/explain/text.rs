@@ -6,6 +6,9 @@ use proto::money::{Amount, Share};
 
 use super::{Explained, Listed};
 
+/// Digits of a line's id that a short text shows; `--line` finds it by them.
+pub const BRIEF_ID: usize = 8;
+
 /// Columns of a line of text.
 const WIDTH: usize = 100;
 /// Entries of a long list that are shown.
@@ -48,7 +51,7 @@ pub fn brief(explained: &Explained) -> String {
     let name = line.cell("ResourceName").or(line.cell("ResourceId")).unwrap_or_default();
     let rule = explained.trace.rules.last().map_or("", |rule| rule.id.as_str());
     let place = explained.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
-    let (id, amount, currency) = (&line.id.to_string()[..8], line.amount, line.currency);
+    let (id, amount, currency) = (&line.id.to_string()[..BRIEF_ID], line.amount, line.currency);
     out.add(&format!("rule {rule}{place} takes line {id}, {name}: {amount} {currency}"));
     steps(explained, &mut out);
     out.0

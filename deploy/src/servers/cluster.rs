@@ -200,7 +200,9 @@ impl Home {
     }
 
     /// Makes the database where there is none. What a killed attempt left is thrown away.
-    pub fn initialise(&self, program: &Program, log: &Log) -> Result<()> {
+    ///
+    /// One that is thrown away soon need not survive a power loss.
+    pub fn initialise(&self, program: &Program, log: &Log, throwaway: bool) -> Result<()> {
         if self.major()?.is_some() {
             return Ok(());
         }
@@ -212,10 +214,17 @@ impl Home {
         write_private(&password_file, &password, self.account.as_ref())?;
         // Another C locale is as good: every order that matters names its collation.
         let unfinished = self.folder.join("data.new");
-        let made = self.initdb(program, &unfinished, &password_file, "C.UTF-8", log);
-        if let Err(error) = made {
+        let initdb = |locale| {
+            let options = if throwaway {
+                &["--no-sync", "--locale", locale][..]
+            } else {
+                &["--locale", locale]
+            };
+            self.initdb(program, (&unfinished, &password_file), options, log)
+        };
+        if let Err(error) = initdb("C.UTF-8") {
             tracing::debug!("initdb with C.UTF-8: {error:#}");
-            self.initdb(program, &unfinished, &password_file, "C", log)?;
+            initdb("C")?;
         }
         fs::rename(&unfinished, &data)
             .with_context(|| format!("cannot rename {}", unfinished.display()))
@@ -224,9 +233,8 @@ impl Home {
     fn initdb(
         &self,
         program: &Program,
-        target: &Path,
-        password: &Path,
-        locale: &str,
+        (target, password): (&Path, &Path),
+        options: &[&str],
         log: &Log,
     ) -> Result<()> {
         for _ in 0..INITDB_TRIES {
@@ -246,15 +254,8 @@ impl Home {
             let mut initdb = Recipe::new("initdb", program.path.join("initdb"))
                 .arg("--pgdata")
                 .arg(target)
-                .args([
-                    "--username",
-                    NAME,
-                    "--encoding",
-                    "UTF8",
-                    "--locale",
-                    locale,
-                    "--data-checksums",
-                ])
+                .args(["--username", NAME, "--encoding", "UTF8", "--data-checksums"])
+                .args(options)
                 .args(["--auth-local", "trust", "--auth-host", "scram-sha-256"])
                 .arg("--pwfile")
                 .arg(password)

@@ -29,6 +29,8 @@ pub struct NatsOptions {
     pub port: Option<u16>,
     /// Where its output goes.
     pub log: Log,
+    /// What it holds is thrown away soon: a power loss may lose the latest of it, which is faster.
+    pub throwaway: bool,
 }
 
 /// A running nats-server that is ours. It keeps its address and token for life, over restarts; dropping it
@@ -40,6 +42,7 @@ pub struct EmbeddedNats {
     port: u16,
     token: String,
     log: Log,
+    throwaway: bool,
     process: Option<Process>,
 }
 
@@ -55,7 +58,8 @@ impl EmbeddedNats {
         }
         let token: String =
             rand::rng().sample_iter(rand::distr::Alphanumeric).take(32).map(char::from).collect();
-        let mut server = Self { program, folder, port: 0, token, log: options.log, process: None };
+        let NatsOptions { log, throwaway, .. } = options;
+        let mut server = Self { program, folder, port: 0, token, log, throwaway, process: None };
         server.await_free()?;
         for _ in 0..10 {
             server.port = options.port.map_or_else(free_port, Ok)?;
@@ -144,7 +148,11 @@ impl EmbeddedNats {
     fn write_settings(&self) -> Result<()> {
         let store = self.folder.join("store");
         let store = store.to_str().with_context(|| format!("{} is not UTF-8", store.display()))?;
-        write_private(&self.settings(), &settings(self.port, &self.token, store), None)
+        write_private(
+            &self.settings(),
+            &settings(self.port, &self.token, store, self.throwaway),
+            None,
+        )
     }
 
     fn await_ready(&mut self) -> Result<()> {
@@ -212,15 +220,16 @@ impl Drop for EmbeddedNats {
     }
 }
 
-fn settings(port: u16, token: &str, store: &str) -> String {
+fn settings(port: u16, token: &str, store: &str, throwaway: bool) -> String {
+    // Without it, acknowledged messages are lost at power loss.
+    let sync = if throwaway { "2m" } else { "always" };
     let store = store.replace('\\', "\\\\").replace('"', "\\\"");
     format!(
         "# Written by apportion at every start.\n\
          listen: \"127.0.0.1:{port}\"\n\
          server_name: \"apportion\"\n\
          authorization {{ token: \"{token}\" }}\n\
-         jetstream {{\n  store_dir: \"{store}\"\n  # Without it, acknowledged messages are lost at power loss.\n  \
-         sync_interval: always\n  max_file_store: 1TB\n  max_memory_store: 1GB\n}}\n"
+         jetstream {{\n  store_dir: \"{store}\"\n  sync_interval: {sync}\n  max_file_store: 1TB\n  max_memory_store: 1GB\n}}\n"
     )
 }
 
@@ -241,7 +250,7 @@ mod tests {
 
     #[test]
     fn settings_sync_always_listen_on_loopback_and_quote_the_folder() {
-        let text = settings(4222, "secret", "/tmp/a \"b\"\\c");
+        let text = settings(4222, "secret", "/tmp/a \"b\"\\c", false);
         assert!(text.contains("sync_interval: always"));
         assert!(text.contains("listen: \"127.0.0.1:4222\""));
         assert!(text.contains("token: \"secret\""));

@@ -40,6 +40,9 @@ const SETTINGS: [&str; 14] = [
     "log_line_prefix=%m [%p] ",
 ];
 
+/// Where nobody minds a damaged database after a power loss. A killed process harms it as little as ever.
+const THROWAWAY: [&str; 2] = ["fsync=off", "full_page_writes=off"];
+
 /// How to start it. The default: the newest major found, unix socket only.
 #[derive(Debug, Clone, Default)]
 pub struct PostgresOptions {
@@ -51,6 +54,8 @@ pub struct PostgresOptions {
     pub port: Option<u16>,
     /// Where its output goes.
     pub log: Log,
+    /// What it holds is thrown away soon: a power loss may damage it, which is faster.
+    pub throwaway: bool,
 }
 
 /// A running Postgres that is ours. It keeps its address for life, over restarts; dropping it stops the server.
@@ -61,6 +66,7 @@ pub struct EmbeddedPostgres {
     socket: PathBuf,
     port: Option<u16>,
     log: Log,
+    throwaway: bool,
     process: Option<Process>,
 }
 
@@ -75,10 +81,10 @@ impl EmbeddedPostgres {
             require_free(port, "--postgres-port")?;
         }
         let socket = socket::folder(&home.folder, home.account.as_ref())?;
-        let mut server =
-            Self { program, home, socket, port: options.port, log: options.log, process: None };
+        let PostgresOptions { port, log, throwaway, .. } = options;
+        let mut server = Self { program, home, socket, port, log, throwaway, process: None };
         server.await_gone()?;
-        server.home.initialise(&server.program, &server.log)?;
+        server.home.initialise(&server.program, &server.log, throwaway)?;
         server.respawn()?;
         server.await_ready()?;
         server.ensure_database(NAME)?;
@@ -236,7 +242,10 @@ impl Service for EmbeddedPostgres {
             .arg(format!("port={}", self.socket_port()))
             .arg("-c")
             .arg(format!("listen_addresses={listen}"));
-        for setting in SETTINGS {
+        // Of one setting given twice the later counts.
+        for setting in
+            SETTINGS.iter().chain(self.throwaway.then_some(&THROWAWAY).into_iter().flatten())
+        {
             recipe = recipe.arg("-c").arg(setting);
         }
         if self.program.version.0 >= 18 {

@@ -96,6 +96,7 @@ impl Try {
             emitters: None,
             nats_port: None,
             postgres_port: None,
+            throwaway: true,
         };
         let found = Mutex::new(Calculated::default());
         let look = |url: &str| -> Result<()> {

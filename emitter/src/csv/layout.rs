@@ -1,56 +1,92 @@
-//! Columns, their order, and how values are written. Pure.
+//! Rows, or sums of them, as CSV: UTF-8, LF, RFC 4180. Pure.
 
 use std::io::Write;
 
 use csv::{ByteRecord, Writer};
-use proto::line::Measure;
+use proto::config::{Aggregation, EmitterConfig};
 
+use super::columns::{Column, Scratch};
+use super::totals::{Bucket, Output, Totals};
 use crate::emission::{Place, VisibleRow};
 use crate::error::EmitterError;
 use crate::files::csv_writer;
 
-/// The header, in order.
-pub const HEADER: [&str; 33] = [
-    "ecosystem",
-    "tenant_id",
-    "source",
-    "timestamp",
-    "resource_id",
-    "product_category",
-    "product_type",
-    "identity_id",
-    "cost_type",
-    "amount",
-    "currency",
-    "allocation_method",
-    "allocation_detail",
-    "line_id",
-    "rule",
-    "charge_period_end",
-    "billing_period",
-    "booking_period",
-    "invoice_id",
-    "provider",
-    "billing_account_id",
-    "sub_account_id",
-    "service",
-    "charge_category",
-    "charge_class",
-    "owner_id",
-    "quantity",
-    "unit",
-    "billed",
-    "effective",
-    "contracted",
-    "list",
-    "entry",
-];
+/// What an emitter's files hold.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    /// Names of the columns.
+    header: Vec<String>,
+    rows: Rows,
+}
 
-/// Writes rows as CSV: UTF-8, LF, RFC 4180.
+#[derive(Debug, Clone)]
+enum Rows {
+    /// Every row as it is.
+    Each(Vec<Column>),
+    /// Rows with equal cells in `group` as one, with `sums`.
+    Added { bucket: Bucket, group: Vec<Column>, sums: Vec<Column>, columns: Vec<Output> },
+}
+
+impl Shape {
+    /// As configured.
+    ///
+    /// # Errors
+    /// What is asked for that CSV files do not do.
+    pub fn of(settings: &EmitterConfig) -> Result<Self, String> {
+        let bucket = match settings.aggregation {
+            Aggregation::None if settings.group_by.is_empty() => None,
+            Aggregation::None => {
+                return Err("`group_by` does nothing without `aggregation`: add it".to_owned());
+            }
+            Aggregation::Hourly => {
+                return Err("costs are kept by day: write `aggregation: daily`".to_owned());
+            }
+            Aggregation::Daily => Some(Bucket::Day),
+            Aggregation::Monthly => Some(Bucket::Month),
+        };
+        let there = settings.csv_columns();
+        let header: Vec<&str> = match settings.columns.is_empty() {
+            true => there.clone(),
+            false => settings.columns.iter().map(String::as_str).collect(),
+        };
+        let found = |names: &[&str]| {
+            let column = |name: &&str| {
+                Column::named(name).ok_or_else(|| format!("there is no column `{name}`: remove it"))
+            };
+            names.iter().map(column).collect::<Result<Vec<_>, _>>()
+        };
+        let rows = match bucket {
+            None => Rows::Each(found(&header)?),
+            Some(bucket) => {
+                let (group, sums) = there.split_at(settings.csv_group_by().len());
+                let output = |name: &&str| {
+                    let of = |names: &[&str]| names.iter().position(|column| column == name);
+                    let output = of(group).map(Output::Group).or_else(|| of(sums).map(Output::Sum));
+                    output.ok_or_else(|| {
+                        format!("`{name}` is neither grouped by nor a sum: remove it")
+                    })
+                };
+                let columns = header.iter().map(output).collect::<Result<_, _>>()?;
+                Rows::Added { bucket, group: found(group)?, sums: found(sums)?, columns }
+            }
+        };
+        Ok(Self { header: header.into_iter().map(str::to_owned).collect(), rows })
+    }
+}
+
+/// Writes rows.
 pub struct Layout<W: Write> {
     out: Writer<W>,
     place: Place,
+    rows: Mode,
+    scratch: Scratch,
     record: ByteRecord,
+}
+
+/// How [`Rows`] are written.
+enum Mode {
+    Each(Vec<Column>),
+    Added(Totals, Vec<Output>),
 }
 
 impl<W: Write> Layout<W> {
@@ -58,77 +94,59 @@ impl<W: Write> Layout<W> {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn new(out: W, place: &Place) -> Result<Self, EmitterError> {
-        let mut layout =
-            Self { out: csv_writer(out), place: place.clone(), record: ByteRecord::new() };
-        HEADER.iter().for_each(|name| layout.record.push_field(name.as_bytes()));
+    pub fn new(out: W, place: &Place, shape: &Shape) -> Result<Self, EmitterError> {
+        let rows = match &shape.rows {
+            Rows::Each(columns) => Mode::Each(columns.clone()),
+            Rows::Added { bucket, group, sums, columns } => {
+                Mode::Added(Totals::new(*bucket, group.clone(), sums.clone()), columns.clone())
+            }
+        };
+        let mut layout = Self {
+            out: csv_writer(out),
+            place: place.clone(),
+            rows,
+            scratch: Scratch::default(),
+            record: shape.header.iter().map(String::as_bytes).collect(),
+        };
         layout.end_record()?;
         Ok(layout)
     }
 
-    /// Writes a row.
+    /// Writes a row, or adds it up.
     ///
     /// # Errors
-    /// When it cannot be written, or the source's kind is not known.
+    /// When it cannot be written, there are too many groups, or the source's kind is not known.
     pub fn row(&mut self, row: &VisibleRow) -> Result<(), EmitterError> {
-        let (line, why) = (&row.of, &row.why);
-        let Some(ecosystem) = &self.place.ecosystem else {
+        if self.place.ecosystem.is_none() {
             let text =
                 format!("source {} has visible rows but is not configured", self.place.source);
             return Err(EmitterError::Settings(text));
-        };
-        let out = &mut self.record;
-        text(out, Some(ecosystem));
-        text(out, Some(self.place.tenant.as_str()));
-        text(out, Some(self.place.source.as_str()));
-        plain(out, &row.charge_start.to_string());
-        text(out, line.resource_id.as_deref());
-        text(out, line.product_category.as_deref());
-        text(out, line.product_type.as_deref());
-        text(out, Some(&why.identity));
-        text(out, Some(&why.cost_type));
-        plain(out, &row.amount.to_text());
-        text(out, Some(&line.currency));
-        text(out, Some(&why.method));
-        text(out, why.detail.as_deref());
-        text(out, Some(&row.line.to_string()));
-        text(out, Some(&why.rule));
-        plain(out, &row.charge_end.to_string());
-        text(out, Some(&line.billing_period));
-        text(out, Some(&why.booking_period));
-        text(out, line.invoice_id.as_deref());
-        text(out, line.provider.as_deref());
-        text(out, line.billing_account_id.as_deref());
-        text(out, line.sub_account_id.as_deref());
-        text(out, line.service.as_deref());
-        text(out, line.charge_category.as_deref());
-        text(out, line.charge_class.as_deref());
-        text(out, Some(&why.owner));
-        match row.quantity() {
-            Some((quantity, unit)) => {
-                plain(out, &quantity.to_text());
-                text(out, Some(unit));
-            }
-            None => {
-                text(out, None);
-                text(out, None);
+        }
+        match &mut self.rows {
+            Mode::Added(totals, _) => totals.add(row, &self.place, &mut self.scratch),
+            Mode::Each(columns) => {
+                let span = [row.charge_start, row.charge_end];
+                for column in columns {
+                    let cell = column.cell(row, &self.place, span, &mut self.scratch);
+                    cell.push(&mut self.record);
+                }
+                self.end_record()
             }
         }
-        Measure::ALL
-            .iter()
-            .for_each(|measure| plain(out, &row.measures[*measure as usize].to_text()));
-        text(out, Some(&why.entry));
-        self.end_record()
     }
 
-    /// Writes what is buffered and gives the target back.
+    /// Writes what is added up or buffered, and gives the target back.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn finish(self) -> Result<W, EmitterError> {
-        let failed =
-            |error: csv::IntoInnerError<Writer<W>>| failed(&self.place, error.into_error());
-        self.out.into_inner().map_err(failed)
+        let Self { mut out, place, rows, .. } = self;
+        if let Mode::Added(totals, columns) = rows {
+            totals.write(&columns, |record| {
+                out.write_byte_record(record).map_err(|error| failed(&place, error.into()))
+            })?;
+        }
+        out.into_inner().map_err(|error| failed(&place, error.into_error()))
     }
 
     fn end_record(&mut self) -> Result<(), EmitterError> {
@@ -143,92 +161,22 @@ fn failed(place: &Place, error: std::io::Error) -> EmitterError {
     EmitterError::File { what: "write", path, error }
 }
 
-/// A number or time: written as it is.
-fn plain(out: &mut ByteRecord, value: &str) {
-    out.push_field(value.as_bytes());
-}
-
-/// A text cell: one that a spreadsheet would run as a formula gets an apostrophe in front.
-fn text(out: &mut ByteRecord, value: Option<&str>) {
-    let value = value.unwrap_or_default();
-    let formula = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
-    if value.starts_with(formula) {
-        out.push_field(format!("'{value}").as_bytes());
-    } else {
-        out.push_field(value.as_bytes());
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::emission::texts::{LineText, RowText};
-    use proto::hash::Hash128;
-    use proto::ids::{SourceId, TenantId};
-    use proto::line::LineId;
+    use crate::csv::fixture::{place, row, settings};
     use proto::money::Amount;
-    use proto::time::UtcSeconds;
 
-    fn place() -> Place {
-        Place {
-            tenant: TenantId::parse("acme").unwrap(),
-            source: SourceId::parse("cloud").unwrap(),
-            date: "2026-05-01".parse().unwrap(),
-            ecosystem: Some("focus".into()),
-        }
-    }
-
-    fn row() -> VisibleRow {
-        let amount = |text: &str| Amount::parse(text).unwrap();
-        let some = |text: &str| Some(text.to_owned());
-        VisibleRow {
-            charge_start: UtcSeconds(1_777_593_600),
-            charge_end: UtcSeconds(1_777_597_200),
-            line: LineId(Hash128([0xab; 16])),
-            amount: amount("-0.0000000000000000000000000001"),
-            measures: [
-                amount("-12.5"),
-                amount("0"),
-                amount("1e-7"),
-                amount("79228162514264337593543950335"),
-            ],
-            quantities: [Some(amount("-3")), Some(amount("4"))],
-            of: Arc::new(LineText {
-                currency: "USD".into(),
-                billing_period: "2026-05".into(),
-                invoice_id: some("-7"),
-                resource_id: some("a, \"b\"\nc"),
-                product_category: some("＝x"),
-                product_type: None,
-                provider: some("@p"),
-                billing_account_id: some("0123"),
-                sub_account_id: some("\tx"),
-                service: some("=1+1"),
-                charge_category: some("Usage"),
-                charge_class: None,
-                pricing_unit: some("+GB"),
-                consumed_unit: some("B"),
-            }),
-            why: Arc::new(RowText {
-                tier: 1,
-                part: 0,
-                identity: "principal:é".into(),
-                owner: "team-a".into(),
-                rule: "by-account".into(),
-                cost_type: "shared".into(),
-                method: "even".into(),
-                detail: some("a\rb"),
-                booking_period: "2026-06".into(),
-                entry: "original".into(),
-            }),
-            origin: None,
-        }
+    fn plain() -> Shape {
+        Shape::of(&settings(Aggregation::None, &[], &[])).unwrap()
     }
 
     fn written(rows: &[VisibleRow]) -> String {
-        let mut layout = Layout::new(Vec::new(), &place()).unwrap();
+        shaped(&plain(), rows)
+    }
+
+    fn shaped(shape: &Shape, rows: &[VisibleRow]) -> String {
+        let mut layout = Layout::new(Vec::new(), &place(), shape).unwrap();
         rows.iter().for_each(|row| layout.row(row).unwrap());
         String::from_utf8(layout.finish().unwrap()).unwrap()
     }
@@ -262,7 +210,25 @@ mod tests {
 
     #[test]
     fn rows_of_a_source_that_is_not_configured_are_refused() {
-        let mut layout = Layout::new(Vec::new(), &Place { ecosystem: None, ..place() }).unwrap();
+        let mut layout =
+            Layout::new(Vec::new(), &Place { ecosystem: None, ..place() }, &plain()).unwrap();
         assert!(layout.row(&row()).unwrap_err().to_string().contains("source cloud"));
+    }
+
+    #[test]
+    fn columns_are_chosen_and_put_in_order() {
+        let shape = Shape::of(&settings(Aggregation::None, &[], &["list", "service", "amount"]));
+        let text = shaped(&shape.unwrap(), &[row()]);
+        let wanted = "list,service,amount\n79228162514264337593543950335,'=1+1,-0.0000000000000000000000000001\n";
+        assert_eq!(text, wanted);
+        for (aggregation, group, columns) in [
+            (Aggregation::None, &[][..], &["lists"][..]),
+            (Aggregation::None, &["service"], &[]),
+            (Aggregation::Hourly, &[], &[]),
+            (Aggregation::Daily, &["services"], &[]),
+            (Aggregation::Daily, &["service"], &["rule"]),
+        ] {
+            assert!(Shape::of(&settings(aggregation, group, columns)).is_err(), "{columns:?}");
+        }
     }
 }

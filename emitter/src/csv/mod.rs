@@ -1,16 +1,30 @@
-//! CSV: one row of the ledger is one row of the file.
+//! CSV: one row of the ledger is one row of the file, or rows with equal cells are added up.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`columns`] | the columns, and what stands in them |
+//! | [`layout`] | which columns an emitter's files have; rows as CSV |
+//! | [`totals`] | rows that are added up |
 
+mod columns;
+#[cfg(test)]
+pub mod fixture;
 mod layout;
+#[cfg(test)]
+pub mod speed;
+mod totals;
 
-use proto::config::{Aggregation, EmitterConfig};
+use proto::config::EmitterConfig;
 
 use crate::emission::{Draft, Place, Sealed, VisibleRow};
 use crate::error::EmitterError;
 use crate::files::{Format, NewFile, refused};
-use layout::Layout;
+use layout::{Layout, Shape};
 
 /// The format of CSV files.
-pub struct Csv;
+pub struct Csv {
+    shape: Shape,
+}
 
 impl Csv {
     /// As configured.
@@ -18,22 +32,16 @@ impl Csv {
     /// # Errors
     /// When something is asked for that CSV files do not do.
     pub fn new(settings: &EmitterConfig) -> Result<Self, EmitterError> {
-        let refused = |what: &str| Err(refused(settings, what));
-        if settings.aggregation != Aggregation::None || !settings.group_by.is_empty() {
-            return refused(
-                "csv writes every row and cannot add up: remove `aggregation` and `group_by`",
-            );
+        if settings.version.is_some() {
+            return Err(refused(settings, "csv has no versions: remove `version`"));
         }
-        if !settings.columns.is_empty() || settings.version.is_some() {
-            return refused("csv has one fixed layout: remove `columns` and `version`");
-        }
-        Ok(Self)
+        Ok(Self { shape: Shape::of(settings).map_err(|what| refused(settings, &what))? })
     }
 }
 
 impl Format for Csv {
     fn begin(&self, file: NewFile, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
-        Ok(Box::new(Layout::new(file, place)?))
+        Ok(Box::new(Layout::new(file, place, &self.shape)?))
     }
     fn ending(&self) -> &'static str {
         "csv"

@@ -27,6 +27,7 @@ use runtime::worker::{TaskContext, WorkError};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, spawn_blocking};
 
+use self::origins::Origins;
 use crate::error::EmitterError;
 use crate::sql;
 use crate::wire::PgDate;
@@ -170,6 +171,12 @@ async fn draft(
 ) -> Result<Box<dyn Sealed>, EmitterError> {
     let (sender, mut receiver) = mpsc::channel::<Vec<VisibleRow>>(CHUNKS);
     let mut draft = emitter.open(place)?;
+    let mut origins = None;
+    if emitter.needs_cells() {
+        let (found, names) = Origins::place(transaction, context, visible, place).await?;
+        draft.provider_columns(&names)?;
+        origins = Some(found);
+    }
     let writing = spawn_blocking(move || {
         let mut rows = 0_u64;
         while let Some(chunk) = receiver.blocking_recv() {
@@ -178,8 +185,7 @@ async fn draft(
         }
         Ok::<_, EmitterError>((draft, rows))
     });
-    let cells = emitter.needs_cells();
-    let read = rows::read(transaction, context, visible, place, cells, sender).await;
+    let read = rows::read(transaction, context, visible, place, origins, sender).await;
     // The sender is gone: the thread ends. Its own error says more than the closed channel that the reader saw.
     let written = writing.await.map_err(ended)?;
     let (draft, rows) = match (written, read) {

@@ -3,6 +3,7 @@
 //! They are read twice and never held: a first pass tells Postgres where each line stands, so that it can order rows
 //! so; a second one runs beside the rows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use deadpool_postgres::tokio_postgres::Transaction;
@@ -27,7 +28,8 @@ pub struct Origins<'a, 't> {
 }
 
 impl<'a, 't> Origins<'a, 't> {
-    /// The first pass: fills the table of places, which lives as long as the transaction.
+    /// The first pass: fills the table of places, which lives as long as the transaction, and finds the provider's own
+    /// columns (`x_`), sorted.
     ///
     /// # Errors
     /// When Postgres fails or the archive is damaged.
@@ -36,12 +38,14 @@ impl<'a, 't> Origins<'a, 't> {
         context: &TaskContext,
         visible: Visible,
         place: &'a Place,
-    ) -> Result<Self, EmitterError> {
+    ) -> Result<(Self, Vec<String>), EmitterError> {
         let failed = || EmitterError::sql("place lines");
         transaction.batch_execute(sql::CREATE_LINE_PLACES).await.map_err(failed())?;
         let mut archived = lines(transaction, visible, place).await?;
-        let mut at = 0_i64;
+        let (mut at, mut names) = (0_i64, BTreeSet::new());
         while let Some(batch) = next(&mut archived, place).await? {
+            let own = batch.cell_names().filter(|name| name.starts_with("x_"));
+            names.extend(own.map(str::to_owned));
             let sink = transaction.copy_in(sql::COPY_LINE_PLACES).await.map_err(failed())?;
             let mut copy = CopyIn::new(sink);
             for id in batch.ids() {
@@ -54,7 +58,8 @@ impl<'a, 't> Origins<'a, 't> {
             context.progress.tick();
         }
         let archived = lines(transaction, visible, place).await?;
-        Ok(Self { archived, place, lines: Arc::default(), first: 0 })
+        let origins = Self { archived, place, lines: Arc::default(), first: 0 };
+        Ok((origins, names.into_iter().collect()))
     }
 
     /// The batch that holds a line, and where it is in there. Places are asked for in order.

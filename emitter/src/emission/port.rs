@@ -29,6 +29,14 @@ pub trait Emitter: Send + Sync {
 
 /// Content under way, on a thread where it may block. Dropped, it leaves nothing behind.
 pub trait Draft: Send {
+    /// Tells, before any row and only where cells are needed, which columns of the provider's own (`x_`) any of the
+    /// lines to come has; sorted.
+    ///
+    /// # Errors
+    /// When what follows from it cannot be written.
+    fn provider_columns(&mut self, _names: &[String]) -> Result<(), EmitterError> {
+        Ok(())
+    }
     /// Appends rows, of whole lines. They come by charge start, line, tier, part, identity; where cells are needed, by
     /// the line's place in the bill instead of the first two.
     ///

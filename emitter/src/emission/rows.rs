@@ -23,7 +23,7 @@ use crate::wire::{PgAmount, PgDate, PgSeconds};
 /// Rows that are read at a time.
 const PIECE: i32 = 2_000;
 
-/// Sends the rows of a generation, piece by piece; a line's rows are never parted.
+/// Sends the rows of a generation, piece by piece; a line's rows are never parted. With `origins`, each has its line.
 ///
 /// # Errors
 /// When Postgres fails, a row lacks its line or a line its rows, or the receiver is gone.
@@ -32,14 +32,11 @@ pub async fn read(
     context: &TaskContext,
     visible: Visible,
     place: &Place,
-    cells: bool,
+    mut origins: Option<Origins<'_, '_>>,
     to: Sender<Vec<VisibleRow>>,
 ) -> Result<(), EmitterError> {
     let failed = || EmitterError::sql("read visible rows");
-    let mut origins = None;
-    if cells {
-        origins = Some(Origins::place(transaction, context, visible, place).await?);
-    }
+    let cells = origins.is_some();
     let statement = if cells { sql::PLACED_ROWS } else { sql::VISIBLE_ROWS };
     let types = [Type::TEXT, Type::DATE, Type::INT8, Type::INT8];
     let statement = transaction.prepare_typed(statement, &types).await.map_err(failed())?;

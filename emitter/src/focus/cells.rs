@@ -1,4 +1,4 @@
-//! The cells of a line as FOCUS 1.2 wants them. Pure.
+//! The cells of a line as FOCUS wants them. Pure.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,8 +10,11 @@ use proto::moment;
 use proto::money::Amount;
 use proto::tags;
 use proto::time::UtcSeconds;
+use serde_json::{Map, Value};
 
-use super::columns::{COLUMNS, Content, Missing, SPLIT_CELLS, Time};
+use super::allocated;
+use super::columns::{Column, Content, Missing, SPLIT_CELLS, Time};
+use crate::clock::Clock;
 use crate::emission::Place;
 
 /// What FOCUS calls everything else.
@@ -22,21 +25,52 @@ const UNIT: &str = "Count";
 /// A batch of lines, looked at once for all its lines.
 pub struct Batch {
     lines: Arc<Lines>,
-    /// For each column, its place among the cells; and its values as flat JSON, by code.
-    columns: Vec<(Option<usize>, Vec<Option<String>>)>,
+    columns: Vec<Found>,
+    /// Places among the cells of the provider's own columns.
+    provider: Vec<Option<usize>>,
+    /// Start of each billing period and of the month after it, by code.
+    months: Vec<[String; 2]>,
+    /// Each value of the tags up to where the receiver's tag comes; the first is for lines without tags.
+    tags: Vec<String>,
+    tags_at: Option<usize>,
+    clocks: [Clock; 2],
+}
+
+/// A column of FOCUS in a batch.
+struct Found {
+    content: Content,
+    /// Its place among the cells.
+    at: Option<usize>,
+    /// Its values in the form that FOCUS wants, by code, where that can be another; `None` where there is no such form.
+    mended: Vec<Option<String>>,
 }
 
 impl Batch {
-    /// Looks at a batch.
+    /// Looks at a batch: for `columns` of FOCUS and for columns of the provider, by their own names.
     #[must_use]
-    pub fn new(lines: &Arc<Lines>) -> Self {
-        let column = |name: &str| lines.cells.binary_search_by(|(n, _)| n.as_str().cmp(name)).ok();
-        let columns = COLUMNS.iter().map(|c| {
-            let at = column(c.name);
-            let json = at.filter(|_| c.content == Content::Json);
-            (at, json.map_or_else(Vec::new, |at| flat_values(&lines.cells[at].1)))
+    pub fn new<'n>(
+        lines: &Arc<Lines>,
+        columns: &[Column],
+        provider: impl Iterator<Item = &'n str>,
+    ) -> Self {
+        let place = |name: &str| lines.cells.binary_search_by(|(n, _)| n.as_str().cmp(name)).ok();
+        let found = columns.iter().map(|column| {
+            let at = place(column.name);
+            let mended = at.map_or_else(Vec::new, |at| mended(column.content, &lines.cells[at].1));
+            Found { content: column.content, at, mended }
         });
-        Self { columns: columns.collect(), lines: Arc::clone(lines) }
+        let tags_at = place(cell::TAGS);
+        let flat = tags_at.map_or_else(Vec::new, |at| mended(Content::Json, &lines.cells[at].1));
+        let begun = flat.iter().map(Option::as_deref).map(allocated::tags_begun);
+        Self {
+            columns: found.collect(),
+            provider: provider.map(place).collect(),
+            months: lines.billing_period.values().iter().map(|period| months(period)).collect(),
+            tags: [allocated::tags_begun(None)].into_iter().chain(begun).collect(),
+            tags_at,
+            clocks: Default::default(),
+            lines: Arc::clone(lines),
+        }
     }
 
     /// Whether it is this batch.
@@ -45,31 +79,52 @@ impl Batch {
         Arc::ptr_eq(&self.lines, lines)
     }
 
-    /// Writes what all rows of line `at` have in common: a field for each column of FOCUS, empty where rows differ.
-    pub fn common(&self, at: usize, place: &Place, out: &mut ByteRecord) {
+    /// Writes what all rows of line `at` have in common: a field for each column of FOCUS, empty where rows differ, and
+    /// one for each of the provider.
+    pub fn common(&mut self, at: usize, place: &Place, out: &mut ByteRecord) {
         let line = Line { lines: &self.lines, at, place };
-        for (column, (found, flat)) in COLUMNS.iter().zip(&self.columns) {
-            let cell = found.map(|found| &self.lines.cells[found].1);
-            let text = cell.and_then(|cell| cell.get(at));
+        for column in &self.columns {
+            let cell = column.at.map(|found| &self.lines.cells[found].1);
+            let code = cell.map_or(0, |cell| cell.code(at) as usize);
+            let mended = || column.mended.get(code.checked_sub(1)?)?.as_deref();
             match column.content {
                 Content::Cost(_) | Content::Quantity(_) | Content::Split(_) => out.push_field(b""),
-                Content::Number => match text.and_then(|text| Amount::parse(text).ok()) {
-                    Some(amount) => push_number(out, amount),
-                    None => out.push_field(b""),
-                },
-                Content::Time(time) => push(out, Some(&line.time(time, text))),
-                Content::Currency => push(out, self.lines.currency.get(at)),
-                Content::Json => {
-                    let code = cell.map_or(0, |cell| cell.code(at) as usize);
-                    let flat = code.checked_sub(1).and_then(|value| flat.get(value));
-                    push(out, flat.and_then(Option::as_deref));
+                Content::Allocated(_) => out.push_field(b""),
+                Content::Number | Content::Json | Content::Object => push(out, mended()),
+                Content::Time(time) => {
+                    let period = self.lines.billing_period.code(at) as usize;
+                    let month =
+                        |of: usize| Some(self.months.get(period.checked_sub(1)?)?[of].as_str());
+                    match time {
+                        Time::ChargeStart => {
+                            let start = UtcSeconds(self.lines.charge_start[at]);
+                            out.push_field(self.clocks[0].text(start));
+                        }
+                        Time::ChargeEnd => {
+                            let end = UtcSeconds(self.lines.charge_end[at]);
+                            out.push_field(self.clocks[1].text(end));
+                        }
+                        Time::BillingStart => push(out, mended().or_else(|| month(0))),
+                        Time::BillingEnd => push(out, mended().or_else(|| month(1))),
+                    }
                 }
-                Content::Text(missing) => match text {
+                Content::Currency => push(out, self.lines.currency.get(at)),
+                Content::Text(missing) => match cell.and_then(|cell| cell.get(at)) {
                     Some(text) => push(out, Some(text)),
                     None => push(out, line.missing(missing).as_deref()),
                 },
             }
         }
+        for found in &self.provider {
+            push(out, found.and_then(|found| self.lines.cells[found].1.get(at)));
+        }
+    }
+
+    /// The tags of line `at`, up to where the receiver's comes.
+    #[must_use]
+    pub fn tags_begun(&self, at: usize) -> &str {
+        let code = self.tags_at.map_or(0, |found| self.lines.cells[found].1.code(at) as usize);
+        &self.tags[code]
     }
 
     /// The numbers of line `at` that rows have parts of: [`SPLIT_CELLS`].
@@ -82,9 +137,43 @@ impl Batch {
     }
 }
 
-/// The values of a column as flat JSON; `None` where one is no JSON object.
-fn flat_values(column: &TextColumn) -> Vec<Option<String>> {
-    column.values().iter().map(|text| tags::flat(text).ok().map(Cow::into_owned)).collect()
+/// The values of a column as what stands in it wants them.
+fn mended(content: Content, column: &TextColumn) -> Vec<Option<String>> {
+    let values = column.values().iter();
+    match content {
+        Content::Number => values.map(|text| Amount::parse(text).ok().map(number)).collect(),
+        Content::Json => values.map(|text| tags::flat(text).ok().map(Cow::into_owned)).collect(),
+        Content::Object => values
+            .map(|text| {
+                let object = serde_json::from_str::<Map<String, Value>>(text);
+                object.is_ok().then(|| text.clone())
+            })
+            .collect(),
+        Content::Time(Time::BillingStart | Time::BillingEnd) => values
+            .map(|text| moment::parse(text.as_bytes()).map(|moment| moment.at.to_string()))
+            .collect(),
+        Content::Time(Time::ChargeStart | Time::ChargeEnd)
+        | Content::Cost(_)
+        | Content::Quantity(_)
+        | Content::Split(_)
+        | Content::Currency
+        | Content::Allocated(_)
+        | Content::Text(_) => Vec::new(),
+    }
+}
+
+/// A number with at least one decimal.
+fn number(amount: Amount) -> String {
+    let decimals = if amount.scale() > 0 { "" } else { ".0" };
+    format!("{amount}{decimals}")
+}
+
+/// The start of a billing period, and of the month after it.
+fn months(period: &str) -> [String; 2] {
+    let (year, month) = period.split_once('-').unwrap_or_default();
+    let first =
+        year.parse::<i64>().unwrap_or_default() * 12 + month.parse::<i64>().unwrap_or(1) - 1;
+    [first, first + 1].map(|month| format!("{:04}-{:02}-01T00:00:00Z", month / 12, month % 12 + 1))
 }
 
 /// One line.
@@ -99,39 +188,15 @@ impl<'a> Line<'a> {
         self.lines.cell(name)?.get(self.at)
     }
 
-    /// A time; `text` is the bill's own, where it is kept.
-    fn time(&self, time: Time, text: Option<&str>) -> String {
-        let said = || Some(moment::parse(text?.as_bytes())?.at.to_string());
-        match time {
-            Time::ChargeStart => UtcSeconds(self.lines.charge_start[self.at]).to_string(),
-            Time::ChargeEnd => UtcSeconds(self.lines.charge_end[self.at]).to_string(),
-            Time::BillingStart => said().unwrap_or_else(|| self.month(0)),
-            Time::BillingEnd => said().unwrap_or_else(|| self.month(1)),
-        }
-    }
-
-    /// The start of the billing period, or of the month after it.
-    fn month(&self, after: i64) -> String {
-        let period = self.lines.billing_period.get(self.at).unwrap_or_default();
-        let (year, month) = period.split_once('-').unwrap_or_default();
-        let months =
-            year.parse::<i64>().unwrap_or_default() * 12 + month.parse::<i64>().unwrap_or(1) - 1
-                + after;
-        format!("{:04}-{:02}-01T00:00:00Z", months / 12, months % 12 + 1)
-    }
-
     fn missing(&self, missing: Missing) -> Option<Cow<'a, str>> {
         let word = |word: &'static str| Some(Cow::Borrowed(word));
         match missing {
             Missing::Null => None,
             Missing::OfProvider(columns) => {
                 let found = columns.iter().find_map(|column| self.cell(column));
-                Some(found.map_or_else(
-                    || Cow::Owned(self.place.source.as_str().to_owned()),
-                    Cow::Borrowed,
-                ))
+                Some(Cow::Borrowed(found.unwrap_or(self.place.source.as_str())))
             }
-            Missing::Tenant => Some(Cow::Owned(self.place.tenant.as_str().to_owned())),
+            Missing::Tenant => Some(Cow::Borrowed(self.place.tenant.as_str())),
             Missing::Word(it) => word(it),
             Missing::Frequency => word(match self.cell(cell::CHARGE_CATEGORY) {
                 Some("Usage") | None => "Usage-Based",
@@ -165,16 +230,21 @@ pub fn push(out: &mut ByteRecord, text: Option<&str>) {
 /// Appends a number with at least one decimal: readers that guess types take other numbers for whole ones.
 pub fn push_number(out: &mut ByteRecord, amount: Amount) {
     let text = amount.to_text();
-    if amount.scale() > 0 && text.as_bytes().contains(&b'.') {
+    if amount.scale() > 0 {
         out.push_field(text.as_bytes());
-    } else {
-        out.push_field(format!("{text}.0").as_bytes());
+        return;
     }
+    let mut bytes = [b'0'; 34];
+    let (whole, decimals) = bytes.split_at_mut(text.len());
+    whole.copy_from_slice(text.as_bytes());
+    decimals[0] = b'.';
+    out.push_field(&bytes[..text.len() + 2]);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::focus::columns::Version;
     use proto::ids::{SourceId, TenantId};
     use proto::line::{BillingLineItem, LineBatchBuilder, LineId};
     use std::collections::BTreeMap;
@@ -205,10 +275,11 @@ mod tests {
             date: "2026-12-31".parse().unwrap(),
             ecosystem: None,
         };
-        let mut out = ByteRecord::new();
-        Batch::new(&lines).common(0, &place, &mut out);
+        let (mut out, columns) = (ByteRecord::new(), Version::V1_3.columns());
+        Batch::new(&lines, columns, ["x_ProductType"].into_iter()).common(0, &place, &mut out);
         let text = |field: &[u8]| String::from_utf8(field.to_vec()).unwrap();
-        COLUMNS.iter().map(|c| c.name).zip(out.iter().map(text)).collect()
+        let names = columns.iter().map(|c| c.name).chain(["x_ProductType"]);
+        names.zip(out.iter().map(text)).collect()
     }
 
     #[test]
@@ -227,11 +298,13 @@ mod tests {
             "ChargePeriodEnd 2026-12-31T01:00:00Z",
             "ChargePeriodStart 2026-12-31T00:00:00Z",
             "ConsumedUnit Count",
+            "HostProviderName cloud",
             "InvoiceIssuerName cloud",
             "ProviderName cloud",
             "PublisherName cloud",
             "ServiceCategory Other",
             "ServiceName Other",
+            "ServiceProviderName cloud",
             "ServiceSubcategory Other (Other)",
         ];
         assert_eq!(filled, wanted);
@@ -242,6 +315,7 @@ mod tests {
         let line = common(&[
             ("BillingPeriodEnd", "2026-12-31 00:00:00+02:00"),
             ("ChargeCategory", "Tax"),
+            ("ContractApplied", r#"{ "Elements":[{"ContractID":"1"}]}"#),
             ("ListUnitPrice", "3"),
             ("ProviderName", "=AWS"),
             ("SkuPriceDetails", "none"),
@@ -252,7 +326,9 @@ mod tests {
         for (column, want) in [
             ("BillingPeriodEnd", "2026-12-30T22:00:00Z"),
             ("ChargeFrequency", "One-Time"),
+            ("ContractApplied", r#"{ "Elements":[{"ContractID":"1"}]}"#),
             ("ContractedUnitPrice", ""),
+            ("HostProviderName", "=AWS"),
             ("InvoiceIssuerName", "=AWS"),
             ("ListUnitPrice", "3.0"),
             ("ServiceName", "KAFKA"),
@@ -261,6 +337,7 @@ mod tests {
             ("SubAccountName", "0042"),
             ("SubAccountType", "Sub Account"),
             ("Tags", r#"{"a":"[1]","b":"x"}"#),
+            ("x_ProductType", "KAFKA"),
         ] {
             assert_eq!(line[column], want, "{column}");
         }

@@ -1,4 +1,6 @@
-//! The columns of FOCUS 1.2, in the order of our files, and what fills them.
+//! The columns of FOCUS 1.2 and 1.3, in the order of our files, and what fills them.
+
+use std::sync::LazyLock;
 
 use proto::line::{Measure, cell};
 
@@ -19,8 +21,25 @@ pub enum Content {
     Currency,
     /// Flat JSON, or nothing.
     Json,
+    /// A JSON object to the letter, or nothing.
+    Object,
+    /// Of the row, where its line was split: see [`super::allocated`].
+    Allocated(Allocated),
     /// The line's text.
     Text(Missing),
+}
+
+/// What FOCUS 1.3 says of a part of a split line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allocated {
+    /// By which method it was split.
+    Method,
+    /// How much of the line it is, and why.
+    Details,
+    /// Who receives it: id and name.
+    Receiver,
+    /// The line's tags, and the receiver.
+    Tags,
 }
 
 /// Times of a line.
@@ -36,7 +55,7 @@ pub enum Time {
     ChargeEnd,
 }
 
-/// What stands for a text that a bill lacks although FOCUS 1.2 wants one: the columns in this order, then the word.
+/// What stands for a text that a bill lacks although FOCUS wants one: the columns in this order, then the word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     /// Nothing: it may be absent.
@@ -87,11 +106,59 @@ pub const QUANTITIES: [&str; 2] = ["PricingQuantity", "ConsumedQuantity"];
 
 /// Who sells, by the words of FOCUS 1.3.
 const SELLER: &str = "ServiceProviderName";
+const HOST: &str = "HostProviderName";
 const ISSUER: &str = "InvoiceIssuerName";
 const PUBLISHER: &str = "PublisherName";
 
-/// All 57, by name.
-pub const COLUMNS: [Column; 57] = [
+/// A version of FOCUS that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// 57 columns; what was split is told in columns of ours.
+    V1_2,
+    /// 65 columns.
+    V1_3,
+}
+
+impl Version {
+    /// As configured; left out: 1.2.
+    #[must_use]
+    pub fn of(text: Option<&str>) -> Option<Self> {
+        match text {
+            None | Some("1.2") => Some(Self::V1_2),
+            Some("1.3") => Some(Self::V1_3),
+            Some(_) => None,
+        }
+    }
+
+    /// Its columns, by name.
+    #[must_use]
+    pub fn columns(self) -> &'static [Column] {
+        static ALL: LazyLock<Vec<Column>> = LazyLock::new(|| {
+            let mut all = [&COLUMNS[..], &ADDED].concat();
+            all.sort_by_key(|column| column.name);
+            all
+        });
+        match self {
+            Self::V1_2 => &COLUMNS,
+            Self::V1_3 => &ALL,
+        }
+    }
+}
+
+/// What FOCUS 1.3 adds. `ContractApplied` is a dimension of the line: its parts all have it whole.
+const ADDED: [Column; 8] = [
+    of("AllocatedMethodDetails", Content::Allocated(Allocated::Details)),
+    of("AllocatedMethodId", Content::Allocated(Allocated::Method)),
+    of("AllocatedResourceId", Content::Allocated(Allocated::Receiver)),
+    of("AllocatedResourceName", Content::Allocated(Allocated::Receiver)),
+    of("AllocatedTags", Content::Allocated(Allocated::Tags)),
+    of("ContractApplied", Content::Object),
+    filled(HOST, Missing::OfProvider([SELLER, cell::PROVIDER, PUBLISHER])),
+    filled(SELLER, Missing::OfProvider([cell::PROVIDER, PUBLISHER, ISSUER])),
+];
+
+/// The 57 of FOCUS 1.2, by name.
+const COLUMNS: [Column; 57] = [
     text("AvailabilityZone"),
     of("BilledCost", Content::Cost(Measure::Billed)),
     filled(cell::BILLING_ACCOUNT, Missing::Tenant),
@@ -175,19 +242,71 @@ pub const OWN: [&str; 19] = [
     "x_OriginRows",
 ];
 
+/// The provider's own columns, which files carry behind ours: the name that each has there, and its own; by the first.
+///
+/// One that is named as one of ours, whatever its case, gets `Provider` into its name: `x_OwnerId` becomes
+/// `x_ProviderOwnerId`, and again where that is taken too.
+#[must_use]
+pub fn of_provider(names: &[String]) -> Vec<(String, String)> {
+    let is_ours = |name: &str| OWN.iter().any(|own| own.eq_ignore_ascii_case(name));
+    let mut written: Vec<(String, String)> = Vec::with_capacity(names.len());
+    for name in names {
+        let mut free = name.clone();
+        let taken = |free: &str| {
+            let others = written.iter().map(|(other, _)| other).chain(names);
+            is_ours(free)
+                || free != name && others.into_iter().any(|o| o.eq_ignore_ascii_case(free))
+        };
+        while taken(&free) {
+            free =
+                format!("{OWN_PREFIX}Provider{}", free.strip_prefix(OWN_PREFIX).unwrap_or(&free));
+        }
+        written.push((free, name.clone()));
+    }
+    written.sort_unstable();
+    written
+}
+
+/// How columns begin that are not FOCUS'.
+pub const OWN_PREFIX: &str = "x_";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proto::config::field::FOCUS_COLUMNS;
 
     #[test]
     fn columns_are_sorted_and_named_as_focus_wants() {
-        assert!(COLUMNS.is_sorted_by(|a, b| a.name < b.name));
+        let all = Version::V1_3.columns();
+        for (columns, count) in [(Version::V1_2.columns(), 57), (all, 65)] {
+            assert!(columns.is_sorted_by(|a, b| a.name < b.name) && columns.len() == count);
+        }
+        let names: Vec<&str> = all.iter().map(|column| column.name).collect();
+        assert_eq!(names, FOCUS_COLUMNS);
         let custom = |name: &str| name.starts_with("x_") && name.len() <= 50;
-        assert!(OWN.iter().all(|name| custom(name)) && !COLUMNS.iter().any(|c| custom(c.name)));
+        assert!(OWN.iter().all(|name| custom(name)));
         let numbers = COLUMNS.iter().filter(|c| match c.content {
             Content::Cost(_) | Content::Quantity(_) | Content::Split(_) | Content::Number => true,
             Content::Time(_) | Content::Currency | Content::Json | Content::Text(_) => false,
+            Content::Object | Content::Allocated(_) => false,
         });
         assert_eq!(numbers.count(), 12);
+    }
+
+    #[test]
+    fn a_providers_columns_keep_their_names_where_they_can() {
+        let names =
+            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let bill = ["x_Discount", "x_OwnerId", "x_ProviderOwnerId", "x_a", "x_ownerid"];
+        let found: Vec<String> =
+            of_provider(&names(&bill)).iter().map(|(name, own)| format!("{name}={own}")).collect();
+        let wanted = [
+            "x_Discount=x_Discount",
+            "x_ProviderOwnerId=x_ProviderOwnerId",
+            "x_ProviderProviderOwnerId=x_OwnerId",
+            "x_ProviderProviderProviderownerid=x_ownerid",
+            "x_a=x_a",
+        ];
+        assert_eq!(found, wanted);
     }
 }

@@ -1,6 +1,6 @@
 //! What the columns of FOCUS files hold, where a format wants to know. Pure.
 
-use super::columns::{COLUMNS, Content};
+use super::columns::{Content, Version};
 use crate::files::Kind;
 
 /// Our own columns of costs.
@@ -18,13 +18,20 @@ pub fn kind(name: &str) -> Kind {
     if OWN_WHOLE.contains(&name) {
         return Kind::Whole;
     }
-    let column = COLUMNS.iter().find(|column| column.name == name);
+    let column = Version::V1_3.columns().iter().find(|column| column.name == name);
     match column.map(|column| column.content) {
         Some(Content::Cost(_) | Content::Quantity(_) | Content::Split(_) | Content::Number) => {
             Kind::Decimal
         }
         Some(Content::Time(_)) => Kind::Time,
-        Some(Content::Currency | Content::Json | Content::Text(_)) | None => Kind::Text,
+        Some(
+            Content::Currency
+            | Content::Json
+            | Content::Object
+            | Content::Allocated(_)
+            | Content::Text(_),
+        )
+        | None => Kind::Text,
     }
 }
 
@@ -36,7 +43,7 @@ mod tests {
     #[test]
     fn columns_have_their_kinds() {
         let count = |kind_of: Kind| {
-            let names = COLUMNS.iter().map(|column| column.name).chain(OWN);
+            let names = Version::V1_2.columns().iter().map(|column| column.name).chain(OWN);
             names.filter(|name| kind(name) == kind_of).count()
         };
         let kinds = [Kind::Decimal, Kind::Whole, Kind::Time];

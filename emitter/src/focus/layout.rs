@@ -4,10 +4,11 @@
 
 use csv::ByteRecord;
 use proto::line::{Lines, Measure};
-use proto::money::Amount;
+use proto::money::{Amount, Share};
 
+use super::allocated;
 use super::cells::{Batch, push, push_number};
-use super::columns::{COLUMNS, Content, OWN};
+use super::columns::{Allocated, Column, Content, OWN, Version, of_provider};
 use super::split::{self, Parts};
 use crate::emission::{Origin, Place, VisibleRow};
 use crate::error::EmitterError;
@@ -17,30 +18,58 @@ use crate::files::{Fault, Table};
 pub struct Layout<T: Table> {
     out: T,
     place: Place,
+    columns: &'static [Column],
+    /// The provider's columns: the name that is written, and their own. Together with the header they are there once it
+    /// is written.
+    provider: Option<Vec<(String, String)>>,
     batch: Option<Batch>,
     common: ByteRecord,
     record: ByteRecord,
+    /// Scratch space.
     parts: Parts,
+    json: Vec<u8>,
+}
+
+/// What the rows of a line that was split have of their own.
+struct Parted {
+    /// Of [`super::columns::SPLIT_CELLS`], by row.
+    cells: [Vec<Amount>; 2],
+    /// Of the whole, by row; empty where the line was not split, or nobody asks.
+    ratios: Vec<Amount>,
 }
 
 impl<T: Table> Layout<T> {
-    /// Writes the header.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn new(out: T, place: &Place) -> Result<Self, EmitterError> {
-        let mut layout = Self {
+    /// Nothing written yet.
+    #[must_use]
+    pub fn new(out: T, place: &Place, version: Version) -> Self {
+        Self {
             out,
             place: place.clone(),
+            columns: version.columns(),
+            provider: None,
             batch: None,
             common: ByteRecord::new(),
             record: ByteRecord::new(),
             parts: Parts::default(),
-        };
-        let names = COLUMNS.iter().map(|column| column.name).chain(OWN);
-        names.for_each(|name| layout.record.push_field(name.as_bytes()));
-        layout.end_record()?;
-        Ok(layout)
+            json: Vec::new(),
+        }
+    }
+
+    /// Writes the header, unless it is there: the columns of FOCUS, ours, and then the provider's own of these names.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn head(&mut self, provider: &[String]) -> Result<(), EmitterError> {
+        if self.provider.is_some() {
+            return Ok(());
+        }
+        let provider = of_provider(provider);
+        let names = self.columns.iter().map(|column| column.name).chain(OWN);
+        names
+            .chain(provider.iter().map(|(name, _)| name.as_str()))
+            .for_each(|name| self.record.push_field(name.as_bytes()));
+        self.provider = Some(provider);
+        self.end_record()
     }
 
     /// Writes all rows of one line.
@@ -52,22 +81,28 @@ impl<T: Table> Layout<T> {
             let text = format!("{}: a row came without its line", self.place.date);
             return Err(EmitterError::Integrity(text));
         };
+        self.head(&[])?;
         let Origin { lines, at, .. } = origin;
-        let batch = match self.batch.take() {
+        let mut batch = match self.batch.take() {
             Some(batch) if batch.is(lines) => batch,
-            Some(_) | None => Batch::new(lines),
+            Some(_) | None => {
+                let provider = self.provider.iter().flatten().map(|(_, own)| own.as_str());
+                Batch::new(lines, self.columns, provider)
+            }
         };
         self.common.clear();
         batch.common(*at, &self.place, &mut self.common);
         let wholes = wholes(lines, *at);
-        let cells = batch.split_cells(*at);
-        self.batch = Some(batch);
-        let split = self.split(cells, &wholes, lines, *at, rows);
+        let parted = self.split(batch.split_cells(*at), &wholes, lines, *at, rows);
         for (number, row) in rows.iter().enumerate() {
-            self.focus(row, &split.each_ref().map(|parts| parts.get(number).copied()));
+            self.focus(row, number, &parted, batch.tags_begun(*at));
             self.own(row, &wholes, rows.len());
+            for at in self.columns.len()..self.common.len() {
+                self.record.push_field(&self.common[at]);
+            }
             self.end_record()?;
         }
+        self.batch = Some(batch);
         Ok(())
     }
 
@@ -78,37 +113,52 @@ impl<T: Table> Layout<T> {
         lines: &Lines,
         at: usize,
         rows: &[VisibleRow],
-    ) -> [Vec<Amount>; 2] {
-        if cells == [None, None] {
-            return [Vec::new(), Vec::new()];
+    ) -> Parted {
+        let is_told = |column: &Column| matches!(column.content, Content::Allocated(_));
+        let ratio = self.columns.iter().any(is_told) && allocated::is_split(rows);
+        let wanted = [cells[0], cells[1], ratio.then_some(Amount::ONE)];
+        let mut parts = wanted.map(|_| Vec::new());
+        if wanted != [None; 3] {
+            let own = split::own(rows, wholes, [0, 1].map(|quantity| lines.quantity(quantity, at)));
+            let shares: Vec<_> =
+                rows.iter().filter_map(|r| Some(r.origin.as_ref()?.share)).collect();
+            parts = wanted.map(|number| match number {
+                Some(number) => self.parts.split(number, &own, &shares).to_vec(),
+                None => Vec::new(),
+            });
         }
-        let own = split::own(rows, wholes, [0, 1].map(|quantity| lines.quantity(quantity, at)));
-        let shares: Vec<_> = rows.iter().filter_map(|r| Some(r.origin.as_ref()?.share)).collect();
-        cells.map(|cell| match cell {
-            Some(number) => self.parts.split(number, &own, &shares).to_vec(),
-            None => Vec::new(),
-        })
+        let [first, second, ratios] = parts;
+        Parted { cells: [first, second], ratios }
     }
 
-    /// The columns of FOCUS.
-    fn focus(&mut self, row: &VisibleRow, split: &[Option<Amount>; 2]) {
+    /// The columns of FOCUS, of row `number` of its line.
+    fn focus(&mut self, row: &VisibleRow, number: usize, parted: &Parted, tags: &str) {
         let out = &mut self.record;
-        for (column, common) in COLUMNS.iter().zip(&self.common) {
-            let number = match column.content {
+        for (column, common) in self.columns.iter().zip(&self.common) {
+            let part = match column.content {
                 Content::Cost(measure) => Some(row.measures[measure as usize]),
                 Content::Quantity(quantity) => row.quantities[quantity],
-                Content::Split(cell) => split[cell],
+                Content::Split(cell) => parted.cells[cell].get(number).copied(),
+                Content::Allocated(what) => {
+                    self.json.clear();
+                    if let Some(ratio) = parted.ratios.get(number) {
+                        allocated(row, what, *ratio, tags, &mut self.json);
+                    }
+                    out.push_field(&self.json);
+                    continue;
+                }
                 Content::Number
                 | Content::Time(_)
                 | Content::Currency
                 | Content::Json
+                | Content::Object
                 | Content::Text(_) => {
                     out.push_field(common);
                     continue;
                 }
             };
-            match number {
-                Some(number) => push_number(out, number),
+            match part {
+                Some(part) => push_number(out, part),
                 None => out.push_field(b""),
             }
         }
@@ -136,11 +186,12 @@ impl<T: Table> Layout<T> {
         push(out, Some(&rows.to_string()));
     }
 
-    /// Writes what is buffered and gives the target back.
+    /// Writes what is buffered, the header at least, and gives the target back.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn finish(self) -> Result<T::Out, EmitterError> {
+    pub fn finish(mut self) -> Result<T::Out, EmitterError> {
+        self.head(&[])?;
         let place = self.place;
         self.out.finish().map_err(|fault| failed(&place, fault))
     }
@@ -149,6 +200,24 @@ impl<T: Table> Layout<T> {
         let written = self.out.record(&self.record);
         self.record.clear();
         written.map_err(|fault| failed(&self.place, fault))
+    }
+}
+
+/// Appends what a row of a split line has in a column.
+fn allocated(row: &VisibleRow, what: Allocated, ratio: Amount, tags: &str, out: &mut Vec<u8>) {
+    let receiver = allocated::receiver(&row.why);
+    match what {
+        Allocated::Method => allocated::method(&row.why, out),
+        Allocated::Details => {
+            let share = row.origin.as_ref().map_or(Share::ONE, |origin| origin.share);
+            allocated::details(&row.why, ratio, share, out);
+        }
+        Allocated::Receiver => out.extend_from_slice(receiver.unwrap_or_default().as_bytes()),
+        Allocated::Tags => {
+            if let Some(owner) = receiver {
+                allocated::tags(tags, owner, out);
+            }
+        }
     }
 }
 

@@ -1,18 +1,22 @@
-//! FOCUS 1.2 Cost and Usage as CSV or Parquet.
+//! FOCUS 1.2 or 1.3 Cost and Usage as CSV or Parquet.
 //!
 //! | file | what |
 //! |---|---|
-//! | [`columns`] | the 57 columns, what fills them, and what stands for a cell that a bill lacks |
+//! | [`columns`] | the columns, what fills them, and what stands for a cell that a bill lacks |
 //! | [`cells`] | a line's cells, as FOCUS wants them |
+//! | [`allocated`] | what FOCUS 1.3 says of a part of a split line |
 //! | [`split`] | parts of numbers that facts do not carry |
 //! | [`layout`] | rows as records |
 //! | `kinds` | what columns hold, for Parquet |
 
+mod allocated;
 mod cells;
 mod columns;
 #[cfg(feature = "parquet")]
 mod kinds;
 mod layout;
+#[cfg(test)]
+mod speed;
 mod split;
 
 use proto::config::{Aggregation, EmitterConfig, FileFormat};
@@ -22,10 +26,8 @@ use crate::error::EmitterError;
 #[cfg(feature = "parquet")]
 use crate::files::Parquet;
 use crate::files::{Format, NewFile, Table, csv_writer, refused};
+use columns::Version;
 use layout::Layout;
-
-/// The only version that is written.
-const VERSION: &str = "1.2";
 
 /// Decimals of the numbers in Parquet files where nothing else is asked for: the type that readers take for numbers
 /// without one, with room for sums.
@@ -34,6 +36,7 @@ const DECIMALS: u32 = 18;
 
 /// The format of FOCUS files.
 pub struct Focus {
+    version: Version,
     format: FileFormat,
     #[cfg(feature = "parquet")]
     decimals: u32,
@@ -54,16 +57,17 @@ impl Focus {
         if !settings.columns.is_empty() {
             return refused("focus has the columns of its version: remove `columns`");
         }
-        if settings.version.as_deref().is_some_and(|version| version != VERSION) {
-            return refused("focus writes version 1.2 only: write `version: \"1.2\"`");
-        }
         #[cfg(not(feature = "parquet"))]
         if settings.format == FileFormat::Parquet {
             return refused(
                 "this program was built without Parquet: write `format: csv`, or build with the feature `parquet`",
             );
         }
+        let Some(version) = Version::of(settings.version.as_deref()) else {
+            return refused("focus writes version 1.2 or 1.3: write `version: \"1.2\"`");
+        };
         Ok(Self {
+            version,
             format: settings.format,
             #[cfg(feature = "parquet")]
             decimals: settings.decimals.unwrap_or(DECIMALS),
@@ -76,9 +80,9 @@ impl Format for Focus {
         #[cfg(feature = "parquet")]
         if self.format == FileFormat::Parquet {
             let table = Parquet::new(file, kinds::kind, self.decimals);
-            return Ok(Box::new(Layout::new(table, place)?));
+            return Ok(Box::new(Layout::new(table, place, self.version)));
         }
-        Ok(Box::new(Layout::new(csv_writer(file), place)?))
+        Ok(Box::new(Layout::new(csv_writer(file), place, self.version)))
     }
     fn ending(&self) -> &'static str {
         self.format.ending()
@@ -89,6 +93,9 @@ impl Format for Focus {
 }
 
 impl<T: Table<Out = NewFile>> Draft for Layout<T> {
+    fn provider_columns(&mut self, names: &[String]) -> Result<(), EmitterError> {
+        self.head(names)
+    }
     fn write(&mut self, rows: &[VisibleRow]) -> Result<(), EmitterError> {
         rows.chunk_by(|a, b| a.line == b.line).try_for_each(|rows| self.line(rows))
     }

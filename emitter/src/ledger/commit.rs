@@ -98,15 +98,10 @@ async fn states(
     };
     let state = |row: &Row| {
         let PgDate(date) = row.get(0);
-        (
-            date,
-            State {
-                wanted: row.get(1),
-                visible: row.get(2),
-                lines: pair(row, 3),
-                resolutions: pair(row, 5),
-            },
-        )
+        // A damaged archive holds nothing: what was stored is stored again beside it.
+        let held = |at| if row.get(7) { None } else { pair(row, at) };
+        let (wanted, visible) = (row.get(1), row.get(2));
+        (date, State { wanted, visible, lines: held(3), resolutions: held(5) })
     };
     Ok(rows.iter().map(state).collect())
 }

@@ -1,9 +1,10 @@
 //! Publishes archived messages again: the same items at a new address, so that what is damaged or half gone at the old
 //! one, which is written once, does not stand in the way.
 
+use deadpool_postgres::tokio_postgres::types::Type;
 use proto::envelope::{self, MessageKind};
 use proto::line::LineBatch;
-use proto::report::{Report, Restored};
+use proto::report::{FailureClass, Report, Restored};
 use proto::resolution::ResolutionBatch;
 use proto::subject::Stream;
 use proto::task::{Restore, RestoreUnit};
@@ -13,6 +14,8 @@ use runtime::worker::{TaskContext, WorkError};
 
 use crate::archived::{Archived, damaged};
 use crate::error::EmitterError;
+use crate::sql;
+use crate::wire::PgDate;
 use crate::worker::reports;
 
 /// Publishes lines and resolutions of the visible generations of some units.
@@ -33,7 +36,12 @@ pub async fn restore(
                 tracing::info!(%tenant, %source, %date, lines = restored.lines.items, "restored from the archive");
                 done.push(restored);
             }
-            Err(error) => failed.push(((unit.date, unit.generation), error)),
+            Err(error) => {
+                if error.class() == FailureClass::Data {
+                    mark_damaged(store, context, unit).await?;
+                }
+                failed.push(((unit.date, unit.generation), error));
+            }
         }
     }
     reports("restore", (!done.is_empty()).then_some(Report::Restored(done)), failed)
@@ -55,6 +63,30 @@ async fn restore_unit(
         context.progress.tick();
     }
     copies.finish().await
+}
+
+/// From now on the archive counts as holding nothing: the commit after the source brought the lines stores them again.
+async fn mark_damaged(
+    store: &Store,
+    context: &TaskContext,
+    unit: &RestoreUnit,
+) -> Result<(), EmitterError> {
+    let client = store.client().await?;
+    let (tenant, source) = (context.tenant().as_str(), context.source().as_str());
+    let (date, hash) = (PgDate(unit.date), unit.lines.0.as_slice());
+    client
+        .execute_typed(
+            sql::MARK_DAMAGED,
+            &[
+                (&tenant, Type::TEXT),
+                (&source, Type::TEXT),
+                (&date, Type::DATE),
+                (&hash, Type::BYTEA),
+            ],
+        )
+        .await
+        .map_err(EmitterError::sql("mark an archive"))?;
+    Ok(())
 }
 
 /// The new batches of one unit.

@@ -2,8 +2,63 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::field::Field;
 use crate::ids::EmitterId;
+
+/// The columns of CSV files, in their order.
+pub const CSV_COLUMNS: [&str; 33] = [
+    "ecosystem",
+    "tenant_id",
+    "source",
+    "timestamp",
+    "resource_id",
+    "product_category",
+    "product_type",
+    "identity_id",
+    "cost_type",
+    "amount",
+    "currency",
+    "allocation_method",
+    "allocation_detail",
+    "line_id",
+    "rule",
+    "charge_period_end",
+    "billing_period",
+    "booking_period",
+    "invoice_id",
+    "provider",
+    "billing_account_id",
+    "sub_account_id",
+    "service",
+    "charge_category",
+    "charge_class",
+    "owner_id",
+    "quantity",
+    "unit",
+    "billed",
+    "effective",
+    "contracted",
+    "list",
+    "entry",
+];
+/// Those of [`CSV_COLUMNS`] that are added up instead of grouped by, in the order of a file of sums. `quantity` is one
+/// only where `unit` is grouped: quantities of two units are never added.
+pub const CSV_SUMS: [&str; 6] = ["amount", "billed", "effective", "contracted", "list", "quantity"];
+/// What rows of CSV files are grouped by where `group_by` is left out.
+pub const CSV_GROUP_BY: [&str; 11] = [
+    "ecosystem",
+    "tenant_id",
+    "source",
+    "timestamp",
+    "resource_id",
+    "product_category",
+    "product_type",
+    "identity_id",
+    "owner_id",
+    "cost_type",
+    CSV_CURRENCY,
+];
+/// Grouped by in any case: amounts of two currencies are never added.
+const CSV_CURRENCY: &str = "currency";
 
 /// One configured emitter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,10 +76,10 @@ pub struct EmitterConfig {
     /// How rows are added up.
     #[serde(default)]
     pub aggregation: Aggregation,
-    /// Rows with equal values of these are added up. Empty: the kind's own.
+    /// Rows with equal cells in these columns are added up. Empty: the kind's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub group_by: Vec<Field>,
-    /// Columns of the output, in order. Empty: the kind's own.
+    pub group_by: Vec<String>,
+    /// Columns of the output, in order. Empty: all that there are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
     /// Only dates of the last so many days. `None`: all.
@@ -65,6 +120,34 @@ impl FileFormat {
             Self::Csv => "csv",
             Self::Parquet => "parquet",
         }
+    }
+}
+
+impl EmitterConfig {
+    /// What rows of a CSV file are grouped by: `group_by` or [`CSV_GROUP_BY`], and the currency.
+    #[must_use]
+    pub fn csv_group_by(&self) -> Vec<&str> {
+        if self.group_by.is_empty() {
+            return CSV_GROUP_BY.to_vec();
+        }
+        let mut group: Vec<&str> = self.group_by.iter().map(String::as_str).collect();
+        if !group.contains(&CSV_CURRENCY) {
+            group.push(CSV_CURRENCY);
+        }
+        group
+    }
+
+    /// The columns that `columns` of a CSV file can choose from, in the order of a file without `columns`: all of them,
+    /// or those grouped by and then the sums.
+    #[must_use]
+    pub fn csv_columns(&self) -> Vec<&str> {
+        if self.aggregation == Aggregation::None {
+            return CSV_COLUMNS.to_vec();
+        }
+        let mut columns = self.csv_group_by();
+        let quantities = columns.contains(&"unit");
+        columns.extend(CSV_SUMS.iter().filter(|name| quantities || **name != "quantity"));
+        columns
     }
 }
 

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::amount::Amount;
 use super::digits::power_of_ten;
 use super::share::{Share, Wide};
+use super::sum::ExactSum;
 
 /// Parties and their weights, prepared once and used for many amounts and measures.
 ///
@@ -46,7 +47,7 @@ pub enum SharesError {
         /// Whose weight.
         id: String,
         /// The weight.
-        weight: Amount,
+        weight: ExactSum,
     },
     /// Only weights of 0.
     #[error("all weights are 0")]
@@ -71,7 +72,7 @@ impl<K: AsRef<str>> Shares<K> {
         {
             return Err(SharesError::NegativeWeight {
                 id: id.as_ref().to_owned(),
-                weight: *weight,
+                weight: (*weight).into(),
             });
         }
         if parties.iter().all(|(_, weight)| weight.is_zero()) {
@@ -80,11 +81,45 @@ impl<K: AsRef<str>> Shares<K> {
         parties.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
         let fractions = match Fractions::narrow(&parties) {
             Some(fractions) => fractions,
-            None => Fractions::wide(&parties),
+            None => Fractions::wide(
+                parties
+                    .iter()
+                    .map(|(id, weight)| (id.as_ref(), ExactSum::from(*weight).magnitude())),
+            ),
         };
-        let mut ids: Vec<K> = parties.into_iter().map(|(id, _)| id).collect();
+        Ok(Shares::sorted(parties.into_iter().map(|(id, _)| id), fractions))
+    }
+
+    /// The same in proportion to sums, which may have more digits than an amount holds.
+    ///
+    /// # Errors
+    /// No party, a negative sum, or a total of 0.
+    ///
+    /// # Panics
+    /// When the sums add up to 2^256 units of 10^-28, beyond any bill.
+    pub fn of_sums(
+        parties: impl IntoIterator<Item = (K, ExactSum)>,
+    ) -> Result<Shares<K>, SharesError> {
+        let mut parties: Vec<(K, ExactSum)> = parties.into_iter().collect();
+        let amounts: Option<Vec<Amount>> = parties.iter().map(|(_, sum)| sum.to_amount()).collect();
+        if let Some(amounts) = amounts {
+            return Shares::new(parties.into_iter().map(|(id, _)| id).zip(amounts));
+        }
+        let negative = parties.iter().filter(|(_, sum)| sum.is_negative());
+        if let Some((id, sum)) = negative.min_by_key(|(id, sum)| (id.as_ref(), *sum)) {
+            return Err(SharesError::NegativeWeight { id: id.as_ref().to_owned(), weight: *sum });
+        }
+        parties.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
+        let weights = parties.iter().map(|(id, sum)| (id.as_ref(), sum.magnitude()));
+        let fractions = Fractions::wide(weights);
+        Ok(Shares::sorted(parties.into_iter().map(|(id, _)| id), fractions))
+    }
+
+    /// `ids` in order, each as often as it came.
+    fn sorted(ids: impl Iterator<Item = K>, fractions: Fractions) -> Shares<K> {
+        let mut ids: Vec<K> = ids.collect();
         ids.dedup_by(|a, b| a.as_ref() == b.as_ref());
-        Ok(Shares { ids, fractions })
+        Shares { ids, fractions }
     }
 
     /// Equal shares. A repeated id counts once.
@@ -159,19 +194,18 @@ impl Fractions {
         Some(Fractions::from_narrow(nums, den / divisor))
     }
 
-    /// The same in 256 bits. A weight is below 2^190 units, so 2^66 of them fit.
-    fn wide<K: AsRef<str>>(parties: &[(K, Amount)]) -> Fractions {
-        let scale = common_scale(parties);
-        let mut nums: Vec<Wide> = Vec::with_capacity(parties.len());
+    /// The same in 256 bits, of units of 10^-28. An amount is below 2^190 of them, so 2^66 amounts fit.
+    fn wide<'a>(parties: impl Iterator<Item = (&'a str, Wide)>) -> Fractions {
+        let mut nums: Vec<Wide> = Vec::new();
         let mut den = Wide::MIN;
-        for (index, (id, weight)) in parties.iter().enumerate() {
-            let num =
-                weight.units().as_::<Wide>() * power_of_ten(scale - weight.scale()).as_::<Wide>();
-            den += num;
+        let mut before = None;
+        for (id, num) in parties {
+            den = den.checked_add(num).expect("weights add up to less than 2^256 units");
             match nums.last_mut() {
-                Some(last) if parties[index - 1].0.as_ref() == id.as_ref() => *last += num,
+                Some(last) if before == Some(id) => *last += num,
                 Some(_) | None => nums.push(num),
             }
+            before = Some(id);
         }
         let divisor = nums.iter().copied().fold(Wide::MIN, gcd_wide);
         nums.iter_mut().for_each(|num| *num /= divisor);

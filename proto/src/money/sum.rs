@@ -82,6 +82,11 @@ impl ExactSum {
         self.0.is_negative()
     }
 
+    /// Without its sign, in units of 10^-28.
+    pub(super) fn magnitude(&self) -> U256 {
+        self.0.unsigned_abs()
+    }
+
     /// The same number as an amount. `None` when it has more digits than an amount holds.
     #[must_use]
     pub fn to_amount(&self) -> Option<Amount> {

@@ -263,7 +263,7 @@ fn emitter() -> EmitterConfig {
         dir: Some("out/csv".into()),
         format: FileFormat::Csv,
         aggregation: Aggregation::Daily,
-        group_by: vec![Field::Source],
+        group_by: vec!["source".into()],
         columns: vec!["amount".into()],
         lookback_days: Some(30),
         version: Some("1.2".into()),

@@ -2,7 +2,6 @@
 
 use std::process::Command;
 
-use apportion::servers::{EmbeddedPostgres, PostgresOptions};
 use proto::line::Measure;
 use tests::program;
 use tests::stand::Stand;
@@ -40,15 +39,13 @@ fn a_restored_backup_waits_for_a_new_incarnation_and_then_ends_exactly() {
     let mend = "run `apportion migrate --raise-incarnation`";
     assert!(refused.said.contains(mend), "{}", refused.said);
 
-    let server = EmbeddedPostgres::start(&live, PostgresOptions::default()).expect("it starts");
     let raised = Command::new(program::apportion())
-        .args(["migrate", "--raise-incarnation"])
-        .env("DATABASE_URL", server.url())
+        .args(["migrate", "--raise-incarnation", "--data-dir"])
+        .arg(stand.data())
         .output()
         .expect("the program starts");
     let said = String::from_utf8_lossy(&raised.stdout);
     assert!(raised.status.success() && said.contains("incarnation 1"), "{said}");
-    drop(server);
     let run = stand.run_once(&[]);
     assert_done(&run, 1);
     assert_holds(&stand, &run, "acme", &lines, COST);

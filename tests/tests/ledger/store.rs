@@ -251,3 +251,31 @@ async fn an_archive_of_other_lines_is_no_help() {
     assert_eq!(class, ("restore", FailureClass::Data), "{}", failed.reason);
     assert!(failed.reason.contains("not those in force"), "{}", failed.reason);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_that_was_found_damaged_is_stored_again() {
+    let desk = Desk::start().await;
+    let lines: Vec<_> = (0..3).map(|n| line(DAY, n, "1")).collect();
+    let first = desk.put_direct(DAY, (3, 7), &lines).await;
+    desk.make_visible(first.clone()).await;
+    let damage = "update line_archive set payload = substr(payload, 1, length(payload) - 1)";
+    assert_eq!(desk.execute(damage).await, 1);
+    let asked = |generation| RestoreUnit { date: day(DAY), generation, lines: first.lines.hash };
+    let Report::Failed(failed) = desk.restore(asked(Generation(8))).await else {
+        panic!("restored")
+    };
+    assert_eq!(failed.class, FailureClass::Data, "{}", failed.reason);
+    // The source brings the same lines, and the commit after it keeps them anew.
+    let again = desk.put_direct(DAY, (9, 10), &lines).await;
+    assert_eq!(again.lines.hash, first.lines.hash);
+    desk.make_visible(again).await;
+    let Report::Restored(done) = desk.restore(asked(Generation(11))).await else {
+        panic!("nothing is restored")
+    };
+    assert_eq!(read(&desk, &done[0].lines).await.unwrap(), lines);
+    // From then on equal lines are stored once, as ever.
+    let once = desk.put_direct(DAY, (12, 13), &lines).await;
+    desk.make_visible(once).await;
+    let kept = desk.text("select max(generation) from line_archive").await;
+    assert_eq!(kept, "9");
+}

@@ -13,7 +13,7 @@ use proto::hash::Hash128;
 use proto::ids::{Attempt, Generation, SourceId, TenantId};
 use proto::manifest::{Manifest, ManifestBuilder};
 use proto::report::Report;
-use proto::subject::{self, Stream};
+use proto::subject::{self, Stream, UnitAddress};
 use proto::task::Task;
 use runtime::bus::Bus;
 use runtime::settings::Settings;
@@ -125,6 +125,29 @@ impl Desk {
     /// Puts a batch of that generation and attempt on the LINE stream.
     pub async fn put_line(&self, attempt: &str) {
         self.put(attempt, b"a batch".to_vec()).await;
+    }
+
+    /// Puts a batch where a writer of that attempt puts the first one of its lines.
+    pub async fn put_batch(&self, date: &str, generation: Generation, attempt: Attempt) {
+        let date = date.parse().unwrap();
+        let (tenant, source) = (&self.tenant, &self.source);
+        let address = UnitAddress::new(Stream::Line, tenant, source, date, generation, attempt);
+        let payload = Bytes::from_static(b"a batch");
+        self.bus.put(Stream::Line, &address.batch(1), payload).await.unwrap();
+    }
+
+    /// Waits until a stream holds so many messages.
+    pub async fn until_messages(&self, stream: Stream, wanted: u64) {
+        let there = async {
+            loop {
+                let held = self.jetstream.get_stream(stream.name()).await.unwrap();
+                if held.cached_info().state.messages == wanted {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), there).await.expect("it comes to that");
     }
 
     async fn put(&self, attempt: &str, payload: Vec<u8>) {
@@ -275,6 +298,11 @@ impl Desk {
         let sql = "select state, wanted_generation from pipeline_state where date = $1::text::date";
         let row = self.store.client().await.unwrap().query_one(sql, &[&date]).await.unwrap();
         (row.get(0), Generation(row.get(1)))
+    }
+
+    pub async fn attempts(&self, date: &str) -> i32 {
+        let sql = "select attempts from pipeline_state where date = $1::text::date";
+        self.store.client().await.unwrap().query_one(sql, &[&date]).await.unwrap().get(0)
     }
 
     pub async fn lines_in_force(&self, date: &str) -> (Generation, Attempt, Hash128) {

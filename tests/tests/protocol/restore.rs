@@ -2,6 +2,7 @@
 
 use proto::ids::{Attempt, Generation};
 use proto::report::{Failed, FailureClass, Report, Restored};
+use proto::subject::Stream;
 use proto::task::Task;
 
 use super::desk::{Desk, lines, rows};
@@ -62,6 +63,51 @@ async fn a_visible_date_is_restored_without_asking_the_source() {
     desk.apply().await;
     assert_eq!(desk.unit(DAY).await, ("allocating".into(), again));
     assert_eq!(desk.lines_in_force(DAY).await.1, Attempt(5));
+    // What was restored leaves the stream once it has served; what a gather brought stays.
+    desk.put_batch(DAY, generation, Attempt(5)).await;
+    desk.put_batch(DAY, Generation(1), Attempt(1)).await;
+    desk.report(again, Attempt(1), &published(again, rows(again, Attempt(1), "10"))).await;
+    desk.apply().await;
+    assert_eq!(desk.flip(DAY, again).await, 1);
+    desk.until_messages(Stream::Line, 2).await;
+    desk.report(again, Attempt(1), &committed(again, true)).await;
+    desk.apply().await;
+    desk.until_messages(Stream::Line, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_that_are_gone_again_and_again_are_not_fetched_without_a_pause() {
+    let mut desk = Desk::start().await;
+    gone(&mut desk).await;
+    for round in 1..=2 {
+        desk.sweep().await;
+        let (restoring, _) = desk.task("restore").await;
+        let (date, lines) = (DAY.parse().unwrap(), lines(restoring, Attempt(5), "10"));
+        let restored = Restored { date, generation: restoring, lines, resolutions: None };
+        desk.report(restoring, Attempt(5), &Report::Restored(vec![restored])).await;
+        desk.apply().await;
+        desk.retry_now().await;
+        desk.sweep().await;
+        let (allocating, _) = desk.task("allocate").await;
+        let missing = failed("allocate", allocating, FailureClass::InputMissing);
+        desk.report(allocating, Attempt(6), &missing).await;
+        desk.apply().await;
+        desk.sweep().await;
+        assert_eq!((desk.unit(DAY).await.0.as_str(), desk.tasks("restore").await), ("waiting", 0));
+        assert_eq!(desk.attempts(DAY).await, 1 + round);
+        desk.retry_now().await;
+    }
+    // The source's word does not start the count anew, unless the unit had been given up.
+    let damaged = |generation| failed("restore", generation, FailureClass::Data);
+    desk.sweep().await;
+    let (restoring, _) = desk.task("restore").await;
+    desk.report(restoring, Attempt(7), &damaged(restoring)).await;
+    desk.apply().await;
+    desk.retry_now().await;
+    desk.sweep().await;
+    let (reading, _) = desk.task("gather").await;
+    gather(&mut desk, reading, Attempt(7), "10").await;
+    assert_eq!((desk.unit(DAY).await.0.as_str(), desk.attempts(DAY).await), ("gathered", 4));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -60,14 +60,14 @@ fn a_line_that_fails_keeps_its_cost_and_says_why() {
 }
 
 #[test]
-fn weights_that_nothing_holds_fail_the_whole_line_and_no_other() {
+fn weights_of_any_width_are_shared() {
     let usage = Tier::UsageRatio(Usage::Metric(vec!["m".to_owned()]));
     let part = |percent: &str, chain| proto::config::Part { percent: amount(percent), chain };
     let parts = vec![part("50", vec![nobody(Reason::NoRule)]), part("50", vec![usage])];
     let config = config(vec![rule("r", Match::every_line(), vec![Tier::Composition(parts)])]);
     let big = "79228162514264337593543950335";
     let facts = vec![
-        resolution("wide", &[], &[("m", "sa:a", big), ("m", "sa:a", "0.1")]),
+        resolution("wide", &[], &[("m", "sa:a", big), ("m", "sa:a", "0.1"), ("m", "sa:b", big)]),
         resolution(
             "fine",
             &[],
@@ -82,8 +82,9 @@ fn weights_that_nothing_holds_fail_the_whole_line_and_no_other() {
     assert_eq!(
         ran.lines(),
         [
-            "UNALLOCATED UNALLOCATED ALLOCATION_FAILED 1 \
-             (allocation_failed: usage_ratio m: a weight has more digits than can be calculated with)",
+            "UNALLOCATED UNALLOCATED unallocated 0.5 (no_rule)",
+            "sa:a a usage_ratio 0.25",
+            "sa:b b usage_ratio 0.25",
             "UNALLOCATED UNALLOCATED unallocated 0.5 (no_rule)",
             "sa:a a usage_ratio 0.5",
             "sa:b b usage_ratio 0",

@@ -256,11 +256,13 @@ pub struct Emitter {
     pub format: Option<String>,
     /// Decimals of the numbers in Parquet files, from 0 to 28; left out: 18. A number with more is refused.
     pub decimals: Option<Text>,
-    /// `none`, `hourly`, `daily` or `monthly`.
+    /// For csv: `none` (left out: that), or `daily` or `monthly` to add rows up.
     pub aggregation: Option<String>,
-    /// Rows with equal values of these fields are added up.
+    /// Columns of CSV files: rows that are equal in them are added up. `currency` is always one of them. Left out:
+    /// ecosystem, tenant_id, source, timestamp, resource_id, product_category, product_type, identity_id, owner_id,
+    /// cost_type, currency.
     pub group_by: Option<OneOrMany<String>>,
-    /// Columns of the output, in order.
+    /// For csv: columns of the output, in order; left out: all.
     pub columns: Option<OneOrMany<String>>,
     /// Only dates of the last so many days.
     pub lookback: Option<String>,

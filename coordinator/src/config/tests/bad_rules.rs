@@ -310,6 +310,44 @@ fn tests_and_emitters() {
         "emitters: { csv: { aggregation: daily } }",
         "2:18: emitter `csv` lacks `dir` (add `dir: …`)",
     );
+    let csv = |text: &str| format!("emitters: {{ csv: {{ dir: x, {text} }} }}");
+    for (text, wrong) in [
+        (
+            "columns: [amount, amuont]",
+            "2:46: `columns`: `amuont` is no column of CSV files (did you mean `amount`?)",
+        ),
+        ("columns: [line_id, line_id]", "2:47: `columns` names `line_id` twice (remove one)"),
+        (
+            "group_by: rule",
+            "2:38: `group_by` does nothing without `aggregation` (add `aggregation: daily`, or remove `group_by`)",
+        ),
+        (
+            "aggregation: hourly",
+            "2:41: `aggregation: hourly` is finer than what there is: costs are kept by day (write `aggregation: daily`, or remove it for a row per line and receiver)",
+        ),
+        (
+            "aggregation: daily, group_by: [amount]",
+            "2:59: `group_by`: `amount` is added up (group by other columns)",
+        ),
+        (
+            "aggregation: daily, group_by: [sevice]",
+            "2:59: `group_by`: `sevice` is no column of CSV files (did you mean `service`?)",
+        ),
+        (
+            "aggregation: daily, group_by: [rule, rule]",
+            "2:65: `group_by` names `rule` twice (remove one)",
+        ),
+        (
+            "aggregation: daily, columns: [service]",
+            "2:58: `columns`: `service` is not grouped by, so rows that are added up differ in it (add it to `group_by`, or remove it)",
+        ),
+        (
+            "aggregation: daily, columns: [list, quantity]",
+            "2:64: `columns`: `quantity` is no sum: it can be of several units (add `unit` to `group_by`)",
+        ),
+    ] {
+        one(&csv(text), wrong);
+    }
     one(
         "emitters: { csv: { dir: x }, b: { kind: csv, dir: x } }",
         "2:30: emitter `b` writes the same files as the one in line 2 (give it another `dir`)",
@@ -361,7 +399,7 @@ fn tests_and_emitters() {
 fn what_does_not_run_yet_is_refused_by_name() {
     let text = "groups: { g: [a] }
 drivers: { d: { ledger: { sources: all } } }
-emitters: { csv: { dir: x, aggregation: daily }, focus: { dir: z, version: 1.3 }, prometheus: {} }
+emitters: { csv: { dir: x, aggregation: monthly }, focus: { dir: z, lookback: 30d }, prometheus: {} }
 allocation:
 - { id: one, chain: [ { usage_ratio: d } ] }
 - { id: two, chain: [ { composition: [ { percent: 100, chain: [ { in_proportion_to_cost: {} } ] } ] } ] }
@@ -373,8 +411,8 @@ allocation:
         "driver `d`: drivers with `ledger` do not run yet (remove the driver, and what uses it)",
         "rule `one`: usage_ratio by driver `d` does not run yet (use { metric: [NAME…] }, `fixed` or `even`)",
         "rule `two`: in_proportion_to_cost runs over the line's date only (write `window: date`)",
-        "emitter `csv`: `aggregation` does nothing yet for kind csv (remove it)",
-        "emitter `focus`: only version 1.2 of FOCUS runs yet (write `version: \"1.2\"`)",
+        "emitter `csv`: `aggregation: monthly` does not run yet (write `aggregation: daily`, or remove it)",
+        "emitter `focus`: `lookback` does nothing yet for kind focus (remove it)",
         "emitter `prometheus`: kind prometheus does not run yet (remove the emitter; kinds csv, focus and parquet run)",
     ];
     assert_eq!(found, wanted.map(|text| format!("tenants/acme.yaml: {text}")));

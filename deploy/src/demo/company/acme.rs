@@ -221,7 +221,7 @@ pub fn bills(seed: u64) -> Vec<BillFile> {
     bill.rounding(30, -ONE / 100);
     bill.tax("VAT", 19, PROD);
     let mut marketplace = Bill::new(seed, "acme marketplace", &AWS, 100);
-    marketplace.fee(&MARKETPLACE, PROD, 1_250 * ONE, "Purchase");
+    marketplace.fee(&MARKETPLACE, PROD, 1_250 * ONE, "Usage");
     marketplace.tax("VAT", 19, PROD);
     let week = |name: u8, days| {
         BillFile::new(format!("acme/aws-2026-09-week{name}.csv.gz"), bill.of_days(days))

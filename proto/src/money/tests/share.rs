@@ -1,4 +1,4 @@
-use crate::money::{Amount, Share, Shares, SharesError, Wide};
+use crate::money::{Amount, ExactSum, Share, Shares, SharesError, Wide};
 
 fn weights(list: &[(&'static str, &str)]) -> Vec<(&'static str, Amount)> {
     list.iter().map(|(id, weight)| (*id, Amount::parse(weight).unwrap())).collect()
@@ -50,6 +50,25 @@ fn weights_beyond_128_bits() {
         shown(&[("a", "5e28"), ("b", "5e28"), ("a", "1e-20"), ("b", "1e-20")]),
         "a 1/2, b 1/2"
     );
+}
+
+#[test]
+fn sums_of_more_digits_than_an_amount_holds() {
+    let sums = |list: [(&'static str, &str); 2]| {
+        Shares::of_sums(list.map(|(id, sum)| (id, ExactSum::parse(sum).unwrap())))
+    };
+    let shares = sums([("b", "90071992547409.9300000000000000000000000001"), ("a", "1")]).unwrap();
+    let den = "900719925474109300000000000000000000000001";
+    assert_eq!(
+        shares.to_string(),
+        format!(
+            "a 10000000000000000000000000000/{den}, b {}/{den}",
+            "900719925474099300000000000000000000000001"
+        )
+    );
+    let refused = sums([("b", "-90071992547409.9300000000000000000000000001"), ("a", "1")]);
+    let words = "weight -90071992547409.9300000000000000000000000001 of `b` is negative: weights must be 0 or more";
+    assert_eq!(refused.unwrap_err().to_string(), words);
 }
 
 #[test]

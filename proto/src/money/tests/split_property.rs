@@ -57,6 +57,20 @@ proptest! {
     }
 
     #[test]
+    fn sums_share_as_their_terms_do(amount in amounts(), parties in parties()) {
+        // Weights of equal ids are added, so each sum stands for all terms of an id.
+        let mut sums = std::collections::BTreeMap::<&str, ExactSum>::new();
+        parties.iter().for_each(|(id, weight)| sums.entry(id).or_default().add(*weight));
+        let sums = Shares::of_sums(sums.into_iter().map(|(id, sum)| (id.to_owned(), sum))).unwrap();
+        let terms = Shares::new(parties.iter().cloned()).unwrap();
+        prop_assert_eq!(sums.to_string(), terms.to_string());
+        let (mut of_sums, mut of_terms) = (Vec::new(), Vec::new());
+        sums.split(amount, &mut Splitter::default(), &mut of_sums);
+        terms.split(amount, &mut Splitter::default(), &mut of_terms);
+        prop_assert_eq!(of_sums, of_terms);
+    }
+
+    #[test]
     fn shares_are_the_weights(parties in parties()) {
         let shares = Shares::new(parties.iter().cloned()).unwrap();
         let (mut nums, mut weight) = (num_bigint::BigInt::ZERO, std::collections::BTreeMap::new());
