@@ -70,7 +70,8 @@ pub enum Source {
 pub struct FocusSource {
     /// `focus`.
     pub kind: FocusKind,
-    /// Globs, relative to the configuration folder; each must match at least one file.
+    /// Globs, relative to the configuration folder; each must match at least one file: CSV, plain or compressed with
+    /// gzip or zstd, or Parquet. Parquet's doubles are read as the shortest decimal that is the same double.
     pub files: OneOrMany<String>,
     /// Which measure is a line's amount; left out: EffectiveCost.
     pub cost: Option<Measure>,

@@ -177,7 +177,7 @@ fn units(name: &str, cell: &[u8], decimals: u32) -> Result<i128, String> {
     let missing = decimals.checked_sub(scale).ok_or_else(|| {
         format!(
             "{name} is {text}, which has {scale} decimals where the files of this emitter have {decimals}: write \
-             `decimals: {scale}`, or `format: csv`, which has room for all"
+             `decimals: {scale}`, or give it as CSV (kind focus, `format: csv`), which has room for all"
         )
     })?;
     let units = 10_i128.checked_pow(missing).and_then(|factor| mantissa.checked_mul(factor));
@@ -185,7 +185,7 @@ fn units(name: &str, cell: &[u8], decimals: u32) -> Result<i128, String> {
     units.filter(fits).ok_or_else(|| {
         format!(
             "{name} is {text}, which does not fit into {DIGITS} digits with {decimals} decimals: write fewer \
-             `decimals`, or `format: csv`, which has room for all"
+             `decimals`, or give it as CSV (kind focus, `format: csv`), which has room for all"
         )
     })
 }

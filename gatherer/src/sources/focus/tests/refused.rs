@@ -221,3 +221,11 @@ fn files_with_the_same_bytes_are_told_or_counted() {
     tenant.settings.duplicates = Duplicates::Allow;
     assert_eq!(tenant.gather().sum(Measure::Billed), "3");
 }
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn a_program_without_parquet_says_so() {
+    let error = Tenant::of(b"PAR1 and the rest").error();
+    assert!(error.contains("bill.csv is Parquet, which this program was built without"), "{error}");
+    assert!(error.contains("feature `parquet`"), "{error}");
+}
