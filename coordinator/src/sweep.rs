@@ -35,6 +35,10 @@ const COMPARE_EVERY: Duration = Duration::from_secs(10 * 60);
 const COMPARE_MAX: i64 = 400;
 /// Units and emissions looked at in one sweep.
 const SWEEP_MAX: i64 = 2_048;
+/// Months looked at in one sweep, of up to 31 dates each.
+const MONTHS_MAX: i64 = 64;
+/// How long at most a date waits for others of its month, so that a file of the month is not written for each.
+const MONTH_PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 impl Leader {
     /// One sweep. Gives the number of tasks that it sent.
@@ -281,42 +285,45 @@ impl Leader {
         budget: &mut Budget,
         tasks: &mut Vec<Outgoing>,
     ) -> Result<usize, StateError> {
-        let due = StateStore::emissions_due_in_txn(txn, SWEEP_MAX, &budget.spent()).await?;
+        let days = StateStore::emissions_due_in_txn(txn, SWEEP_MAX, &budget.spent()).await?;
+        let months =
+            StateStore::months_due_in_txn(txn, MONTHS_MAX, &budget.spent(), MONTH_PATIENCE).await?;
         let same = |a: &EmissionDue, b: &EmissionDue| {
             (&a.tenant, &a.source, &a.emitter, a.config)
                 == (&b.tenant, &b.source, &b.emitter, b.config)
         };
-        for group in due.chunk_by(same) {
-            for units in group.chunks(UNITS_MAX.min(16)) {
-                let Some(first) = units.first() else { continue };
-                if !budget.take(&first.tenant) {
-                    break;
-                }
-                let task = Task::Emit(Emit {
-                    config: first.config,
-                    folder: self.folder.to_string_lossy().into_owned(),
-                    emitter: first.emitter.clone(),
-                    units: units.iter().map(|due| due.unit).collect(),
-                });
-                let generation = one(StateStore::generations_draw_in_txn(txn, 1).await?)?;
-                let (step, at) =
-                    (Step::Emit(first.emitter.clone()), (&first.tenant, &first.source));
-                let out = StateStore::task_add_in_txn(
-                    txn,
-                    &step,
-                    at,
-                    Some(first.unit.date),
-                    generation,
-                    &task,
-                )
-                .await?;
-                for due in units {
-                    StateStore::emission_dispatch_in_txn(txn, due, &out.subject).await?;
-                }
-                tasks.push(out);
+        let days_of_one = days.chunk_by(same).flat_map(|days| days.chunks(UNITS_MAX.min(16)));
+        let month = |a: &EmissionDue, b: &EmissionDue| {
+            same(a, b) && a.unit.date.period() == b.unit.date.period()
+        };
+        for units in days_of_one.chain(months.chunk_by(month)) {
+            let Some(first) = units.first() else { continue };
+            if !budget.take(&first.tenant) {
+                continue;
             }
+            let task = Task::Emit(Emit {
+                config: first.config,
+                folder: self.folder.to_string_lossy().into_owned(),
+                emitter: first.emitter.clone(),
+                units: units.iter().map(|due| due.unit).collect(),
+            });
+            let generation = one(StateStore::generations_draw_in_txn(txn, 1).await?)?;
+            let (step, at) = (Step::Emit(first.emitter.clone()), (&first.tenant, &first.source));
+            let out = StateStore::task_add_in_txn(
+                txn,
+                &step,
+                at,
+                Some(first.unit.date),
+                generation,
+                &task,
+            )
+            .await?;
+            for due in units {
+                StateStore::emission_dispatch_in_txn(txn, due, &out.subject).await?;
+            }
+            tasks.push(out);
         }
-        Ok(due.len())
+        Ok(days.len() + months.len())
     }
 }
 

@@ -15,6 +15,7 @@ pub mod process;
 pub mod progress;
 pub mod reach;
 pub mod recompute;
+pub mod say;
 pub mod servers;
 pub mod shutdown;
 pub mod status;

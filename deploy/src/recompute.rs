@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use allocator::domain::survey::Survey;
 use allocator::domain::{DriverWeights, Facts, Packed, Program, UnitAllocator};
 use anyhow::{Context, Result, ensure};
 use postgres::Transaction;
@@ -64,6 +65,20 @@ pub fn recompute(
         "the rows of {tenant}/{source} {date} do not add up to its lines: this is a defect of ours"
     );
     Ok(Outcome { rows: rows.count, hash: rows.hash.value(), warnings })
+}
+
+/// Counts what becomes of a visible unit's lines under a program. Memory: as [`recompute`].
+///
+/// # Errors
+/// When the archive lacks something or is damaged.
+pub fn surveyed(
+    txn: &mut Transaction<'_>,
+    unit: &VisibleUnit,
+    program: &Arc<Program>,
+    survey: &mut Survey,
+) -> Result<()> {
+    let mut engine = engine(txn, unit, program)?;
+    store::archived_lines(txn, unit, &mut |lines| Ok(engine.survey(&lines, survey)?))
 }
 
 /// The engine, ready for the unit's first batch of lines: it knows the resolutions, and has weighed where it must.

@@ -196,11 +196,11 @@ from (select * from chargeback_facts where tenant = $1 and date = $2 and generat
 full join (select line, dimension, charge_start, charge_end from billing
     where tenant = $1 and date = $2 and generation = $4) b on b.line = f.line
 order by b.charge_start, 4";
-/// Where each line of a date stands in its bill, as long as a transaction lives.
-pub const CREATE_LINE_PLACES: &str =
-    "create temp table line_places (line bytea not null, place int8 not null) on commit drop";
+/// Where each line of some dates stands in its date's bill, as long as a transaction lives.
+pub const CREATE_LINE_PLACES: &str = "create temp table line_places (date date not null, line bytea not null, place int8 not null) on commit drop";
 /// Places in.
-pub const COPY_LINE_PLACES: &str = "copy line_places (line, place) from stdin (format binary)";
+pub const COPY_LINE_PLACES: &str =
+    "copy line_places (date, line, place) from stdin (format binary)";
 /// The same rows by the line's place in its bill, with that and their shares; one without another shows, too.
 pub const PLACED_ROWS: &str = "
 select u.charge_start, u.charge_end, u.line_dimension, coalesce(u.line, p.line) as line, u.dimension, u.amount,
@@ -214,7 +214,7 @@ from (
     full join (select line, dimension, charge_start, charge_end from billing
         where tenant = $1 and date = $2 and generation = $4) b on b.line = f.line
     offset 0) u
-full join line_places p on p.line = u.line
+full join (select line, place from line_places where date = $2) p on p.line = u.line
 order by p.place";
 /// Dimensions of lines. `$1` tenant, `$2` ids.
 pub const GET_BILLING_DIMENSIONS: &str = "

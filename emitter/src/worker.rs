@@ -33,6 +33,9 @@ impl Worker for EmitterWorker {
     }
 }
 
+/// Units of a task, which succeed or fail together.
+pub(crate) type Units = Vec<(UnitDate, Generation)>;
+
 /// The reports of a task of many units: what was done, then its failures by reason.
 ///
 /// # Errors
@@ -40,14 +43,14 @@ impl Worker for EmitterWorker {
 pub(crate) fn reports(
     step: &str,
     done: Option<Report>,
-    failures: Vec<((UnitDate, Generation), EmitterError)>,
+    failures: Vec<(Units, EmitterError)>,
 ) -> Result<Vec<Report>, WorkError> {
     let mut failed: Vec<Failed> = Vec::new();
-    for (unit, error) in failures {
+    for (units, error) in failures {
         let (class, reason) = (error.class(), proto::fault::chain(&error));
         match failed.iter_mut().find(|failed| failed.class == class && failed.reason == reason) {
-            Some(failed) => failed.units.push(unit),
-            None => failed.push(Failed { step: step.to_owned(), units: vec![unit], class, reason }),
+            Some(failed) => failed.units.extend(units),
+            None => failed.push(Failed { step: step.to_owned(), units, class, reason }),
         }
     }
     if let (None, [first, ..]) = (&done, failed.as_slice())
@@ -63,8 +66,8 @@ mod tests {
     use super::*;
     use proto::report::Committed;
 
-    fn failure(day: u32, error: EmitterError) -> ((UnitDate, Generation), EmitterError) {
-        ((format!("2026-05-0{day}").parse().unwrap(), Generation(7)), error)
+    fn failure(day: u32, error: EmitterError) -> (Units, EmitterError) {
+        (vec![(format!("2026-05-0{day}").parse().unwrap(), Generation(7))], error)
     }
 
     #[test]

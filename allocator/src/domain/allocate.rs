@@ -20,6 +20,7 @@ use super::line_money::{LineMoney, conserve};
 use super::party::Party;
 use super::program::{CompiledRule, Program};
 use super::rows::{Packed, RowWriter};
+use super::survey::{Seen, Survey, Surveyor};
 use super::trace::{RuleTried, Trace, failing};
 
 /// Allocates the lines of one unit.
@@ -181,6 +182,39 @@ impl UnitAllocator {
             trace.rows.extend(rows.rows.iter().map(|(money, at)| (dimension(*at), *money)));
         }
         Ok(trace)
+    }
+
+    /// Allocates a batch of lines and counts what becomes of them; its rows are dropped.
+    ///
+    /// # Errors
+    /// When the batch is damaged, or rows do not add up to their line.
+    pub fn survey(&mut self, lines: &Lines, survey: &mut Survey) -> Result<(), UnitError> {
+        let program = Arc::clone(&self.walker.program);
+        let date = self.walker.date;
+        let batch = Batch::new(&program.fields, &program.tests, lines, date, None)?;
+        let currencies: Vec<Currency> = parsed(&lines.currency, "currency")?;
+        self.walker.next_batch();
+        let mut surveyor = Surveyor::new(survey, &program, &batch, date, &self.rules);
+        for line in 0..lines.len() {
+            let currency = currencies[lines.currency.code(line) as usize - 1];
+            self.walker.recorder.start_short();
+            let allocated = self.allocate_line(&program, &batch, line, currency)?;
+            let tried = self.walker.recorder.finish_short();
+            let mut given = Vec::new();
+            if allocated.is_ok() {
+                let drafts = std::mem::take(&mut self.walker.drafts);
+                for draft in &drafts {
+                    let owner = self.walker.prepared(draft).map(|p| &p.shares.ids()[draft.party]);
+                    given.extend(owner.map(|who| (Arc::clone(&who.owner), draft.money.amount)));
+                }
+                self.walker.drafts = drafts;
+            }
+            let rule = self.rule(&program, &batch, line);
+            surveyor.line(&Seen { line, currency, rule, tried: &tried, given: &given });
+        }
+        surveyor.finish();
+        drop(self.rows.ready());
+        Ok(())
     }
 
     /// The last batch of rows, if any is left, and what a person should know.

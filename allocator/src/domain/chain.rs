@@ -216,11 +216,13 @@ impl Walker {
             };
             match place {
                 Ok(place) => {
+                    self.recorder.tried(*tier, money.amount, None);
                     self.record_given(program, *tier, place, (batch, line), money);
                     self.give(place, money);
                     return Ok(());
                 }
                 Err(miss) => {
+                    self.recorder.tried(*tier, money.amount, miss);
                     if self.recorder.is_on() {
                         let inputs = inputs(program, *tier, batch, line);
                         self.recorder.step(program, *tier, inputs, passed(miss));

@@ -19,6 +19,15 @@ pub struct Lookup {
     patterns: Vec<(Regex, Filled)>,
 }
 
+/// A value, and what gives it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found<'l> {
+    /// The row that holds on these days.
+    Row(&'l Validity, &'l str),
+    /// The pattern at that place.
+    Pattern(usize, String),
+}
+
 /// The value of a pattern.
 #[derive(Debug)]
 enum Filled {
@@ -53,17 +62,28 @@ impl Lookup {
 
     /// The value for a key (see [`join`]) on a date; `None` when neither row nor pattern fits.
     pub fn get(&self, key: &str, date: UnitDate) -> Option<String> {
+        self.find(key, date).map(|found| match found {
+            Found::Row(_, value) => value.to_owned(),
+            Found::Pattern(_, value) => value,
+        })
+    }
+
+    /// The same, and where it comes from.
+    pub fn find(&self, key: &str, date: UnitDate) -> Option<Found<'_>> {
         let row = self.rows.get(key).into_iter().flatten().find(|(valid, _)| valid.contains(date));
-        if let Some((_, value)) = row {
-            return Some(value.clone());
+        if let Some((valid, value)) = row {
+            return Some(Found::Row(valid, value));
         }
-        self.patterns.iter().find_map(|(regex, value)| match value {
-            Filled::Plain(value) => regex.is_match(key).then(|| value.clone()),
-            Filled::Template(template) => regex.captures(key).map(|found| {
-                let mut value = String::new();
-                found.expand(template, &mut value);
-                value
-            }),
+        self.patterns.iter().enumerate().find_map(|(place, (regex, value))| {
+            let value = match value {
+                Filled::Plain(value) => regex.is_match(key).then(|| value.clone()),
+                Filled::Template(template) => regex.captures(key).map(|found| {
+                    let mut value = String::new();
+                    found.expand(template, &mut value);
+                    value
+                }),
+            };
+            value.map(|value| Found::Pattern(place, value))
         })
     }
 }

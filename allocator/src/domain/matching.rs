@@ -82,7 +82,8 @@ pub enum Check {
 }
 
 impl Check {
-    fn compile(pattern: &Pattern, place: &str) -> Result<Self, CompileError> {
+    /// Compiles a pattern; `place` is for messages.
+    pub fn compile(pattern: &Pattern, place: &str) -> Result<Self, CompileError> {
         let at = || place.to_owned();
         Ok(match pattern {
             // A value is trimmed before it is looked at, so what it is compared with is too.

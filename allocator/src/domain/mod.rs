@@ -13,12 +13,14 @@
 //! | `rows`, `warnings` | what comes out |
 //! | `allocate` | all of it for one unit |
 //! | `trace` | the engine's steps for one line, for who asks why |
+//! | `survey`, `cover` | what rules, tables and owners do not do: with lines, and whatever the lines |
 //! | `trial` | the tests that users write beside their rules |
 
 mod allocate;
 mod chain;
 mod columns;
 mod compile;
+pub mod cover;
 mod error;
 mod face;
 mod facts;
@@ -33,6 +35,7 @@ mod party;
 mod prepare;
 mod program;
 mod rows;
+pub mod survey;
 pub mod trace;
 pub mod trial;
 mod warnings;

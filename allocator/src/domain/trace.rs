@@ -1,9 +1,9 @@
 //! Why a line's rows are what they are: the engine's own steps, written down as it takes them. Only for explaining;
-//! nothing is written down while units are allocated.
+//! nothing is written down while units are allocated. In short, for who surveys all lines: which tiers were tried.
 
 use std::fmt;
 
-use proto::money::{Share, Working};
+use proto::money::{Amount, Share, Working};
 use proto::row::{RowDimension, RowMoney};
 use serde::Serialize;
 
@@ -93,17 +93,43 @@ pub struct Received {
     pub working: Working,
 }
 
+/// A tier that was tried, in short: what can be taken down of every line.
+#[derive(Debug, Clone, Copy)]
+pub struct Tried {
+    /// Which.
+    pub tier: TierId,
+    /// The money that came to it.
+    pub amount: Amount,
+    /// Why it does not apply, where a person should know.
+    pub miss: Option<Miss>,
+}
+
 /// Takes the steps down. Empty and idle unless asked for.
 #[derive(Debug, Default)]
 pub struct Recorder {
     steps: Option<Vec<Step>>,
+    tried: Option<Vec<Tried>>,
     depth: usize,
 }
 
 impl Recorder {
     /// From now on.
     pub fn start(&mut self) {
-        *self = Self { steps: Some(Vec::new()), depth: 0 };
+        *self = Self { steps: Some(Vec::new()), ..Self::default() };
+    }
+    /// From now on, in short.
+    pub fn start_short(&mut self) {
+        *self = Self { tried: Some(Vec::new()), ..Self::default() };
+    }
+    /// What was taken down in short.
+    pub fn finish_short(&mut self) -> Vec<Tried> {
+        std::mem::take(self).tried.unwrap_or_default()
+    }
+    /// Takes a tier down in short.
+    pub fn tried(&mut self, tier: TierId, amount: Amount, miss: Option<Miss>) {
+        if let Some(tried) = &mut self.tried {
+            tried.push(Tried { tier, amount, miss });
+        }
     }
     /// What was taken down.
     pub fn finish(&mut self) -> Vec<Step> {

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use proto::config::emitter::{CSV_COLUMNS, CSV_SUMS, DECIMALS_MAX};
+use proto::config::file_name::FileName;
 use proto::config::{Aggregation, EmitterConfig, FileFormat, TenantConfig};
 use proto::ids::{EmitterId, SourceId, TenantId};
 
-use super::problem::{Place, Report, suggest};
+use super::places::Places;
+use super::problem::{Problem, Report, suggest};
 use super::read::{self, Cx, Map};
 use super::scalar;
 use super::yaml::{Entry, Node};
@@ -17,76 +19,54 @@ pub const EMITTER_KINDS: [&str; 5] = ["csv", "focus", "parquet", "prometheus", "
 /// Versions of FOCUS that an emitter can be asked for; what runs today is said by `unbuilt`.
 pub const FOCUS_VERSIONS: [&str; 2] = ["1.2", "1.3"];
 /// Keys of an emitter.
-pub const EMITTER_KEYS: [&str; 9] = [
-    "kind",
-    "dir",
-    "format",
-    "decimals",
-    "aggregation",
-    "group_by",
-    "columns",
-    "lookback",
-    "version",
+pub const EMITTER_KEYS: [&str; 10] = [
+    "kind", "dir", "file", "format", "decimals", "aggregation", "group_by", "columns", "lookback", "version",
 ];
 
 /// Reads `emitters`, sorted by id.
 pub fn emitters(node: &Node, cx: &mut Cx<'_>) -> Vec<EmitterConfig> {
-    let mut emitters = Vec::new();
-    let mut folders: BTreeMap<String, &Place> = BTreeMap::new();
-    for entry in read::entries(node, "`emitters`", cx.report).unwrap_or_default() {
-        let Some(emitter) = emitter(entry, cx) else { continue };
-        if let Some(dir) = &emitter.dir
-            && let Some(first) =
-                folders.insert(format!("{} {dir}", files_of(&emitter)), &entry.key_at)
-        {
-            let what = format!(
-                "emitter `{}` writes the same files as the one in line {}",
-                emitter.id, first.line
-            );
-            cx.report.at(&entry.key_at, what, "give it another `dir`");
-        }
-        emitters.push(emitter);
-    }
+    let entries = read::entries(node, "`emitters`", cx.report).unwrap_or_default();
+    let mut emitters: Vec<EmitterConfig> =
+        entries.iter().filter_map(|entry| emitter(entry, cx)).collect();
     emitters.sort_by(|a, b| a.id.cmp(&b.id));
     emitters
 }
 
-/// Notes emitters of different tenants whose files would have the same names: `a_b` with source `c` writes
+/// Notes emitters whose files would have the same names: of one tenant, or of several, as `a_b` with source `c` writes
 /// `a_b_c_DATE`, and so does `a` with source `b_c`.
 pub fn clashes<'c>(
     folder: &Path,
-    tenants: impl Iterator<Item = &'c TenantConfig>,
+    tenants: impl Iterator<Item = (&'c TenantConfig, Option<&'c Places>)>,
     report: &mut Report,
 ) {
-    let mut files: BTreeMap<(&str, PathBuf), (&TenantId, &SourceId)> = BTreeMap::new();
-    for config in tenants {
+    let mut files: BTreeMap<PathBuf, (&TenantId, &SourceId, &EmitterId)> = BTreeMap::new();
+    for (config, places) in tenants {
         let tenant = &config.tenant;
         let folders =
             config.emitters.iter().filter_map(|emitter| Some((emitter, emitter.dir.as_ref()?)));
         for (emitter, dir) in folders {
+            let (id, file) = (&emitter.id, emitter.file_name());
             for source in config.sources.iter().map(|source| &source.id) {
-                let name = format!("{tenant}_{source}");
+                let name = file.of_source(tenant, source);
                 // Comparing components, not texts: `out` is `./out/`.
                 let path = folder.join(dir).join(&name).components().collect();
-                let key = (files_of(emitter), path);
-                if let Some((other, its)) = files.insert(key, (tenant, source))
-                    && other != tenant
-                {
-                    let what = format!(
-                        "emitter `{}` writes files {name}_DATE for source `{source}`, as tenant {other} does for source `{its}`",
-                        emitter.id
-                    );
-                    let file = format!("tenants/{tenant}.yaml");
-                    report.file(file, what, "give it another `dir`, or rename the source");
-                }
+                let Some((other, its, another)) = files.insert(path, (tenant, source, id)) else {
+                    continue;
+                };
+                let what = format!(
+                    "emitter `{id}` writes files {name} for source `{source}`, as emitter `{another}` of tenant {other} \
+                     does for source `{its}`"
+                );
+                let mend = match other == tenant && another == id {
+                    true => "add {source} to `file`",
+                    false => "give it another `dir` or `file`",
+                };
+                let problem = Problem::of_file(format!("tenants/{tenant}.yaml"), what, mend)
+                    .about(&["emitters", id.as_str()]);
+                report.add(places.map_or(problem.clone(), |places| places.point(problem)));
             }
         }
     }
-}
-
-/// What tells its files apart from those of other kinds of emitters: kind or format.
-fn files_of(emitter: &EmitterConfig) -> &str {
-    if emitter.format.is_csv() { emitter.kind.as_str() } else { emitter.format.ending() }
 }
 
 fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {
@@ -130,11 +110,17 @@ fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {
     let version = map.get("version").map(|node| version(node, kind, cx));
     let format = format(&map, kind, cx);
     let decimals = map.get("decimals").map(|node| decimals(node, format, cx));
+    let file = map.get("file").map(|node| {
+        read::parsed(node, "`file`", cx.report, |text| {
+            text.parse::<FileName>().map_err(|error| error.to_string())
+        })
+    });
     let mut emitter = EmitterConfig {
         id: id?,
         kind: kind?.to_owned(),
         dir,
         format,
+        file: file.map_or(Some(None), |file| file.map(Some))?,
         aggregation: aggregation?,
         group_by: Vec::new(),
         columns: Vec::new(),
@@ -203,6 +189,13 @@ fn columns(map: &Map<'_>, emitter: &mut EmitterConfig, report: &mut Report) {
         let what = "`aggregation: hourly` is finer than what there is: costs are kept by day";
         let mend = "write `aggregation: daily`, or remove it for a row per line and receiver";
         report.at(&node.at, what, mend);
+    }
+    if emitter.aggregation == Aggregation::Monthly
+        && let (Some(file), Some(node)) = (&emitter.file, map.get("file"))
+        && !file.is_monthly()
+    {
+        let what = "`file`: rows that are added up by month need a file of the month";
+        report.at(&node.at, what, "write {month} instead of {date}, or remove `file`");
     }
     if let Some(node) = map.get("columns") {
         let there = emitter.csv_columns();

@@ -9,7 +9,7 @@
 //! | [`tenant`] and the sections it names | a tenant's file |
 //! | [`built_in`] | the rules that kinds of sources bring along |
 //! | [`places`] | where something stands in the files |
-//! | [`unbuilt`] | what cannot run yet |
+//! | [`unbuilt`], [`unused`] | what cannot run yet; what no rule comes to |
 //! | [`schema`] | the JSON Schema of both files |
 
 use std::collections::BTreeMap;
@@ -43,6 +43,7 @@ pub mod tenant;
 pub mod tier;
 pub mod trial;
 pub mod unbuilt;
+pub mod unused;
 pub mod value;
 pub mod yaml;
 
@@ -79,6 +80,17 @@ impl Config {
     #[must_use]
     pub fn unbuilt(&self) -> Vec<Problem> {
         self.pointed(refuse_unbuilt)
+    }
+
+    /// Everything that no rule uses, by tenant, each where it stands.
+    #[must_use]
+    pub fn unused(&self) -> Vec<(TenantId, Problem)> {
+        let of = |(id, tenant): (&TenantId, &TenantConfig)| {
+            let places = self.places.get(id).cloned().unwrap_or_default();
+            let found = unused::unused(tenant).into_iter();
+            found.map(|problem| (id.clone(), places.point(problem))).collect::<Vec<_>>()
+        };
+        self.tenants.iter().flat_map(of).collect()
     }
 
     /// The users' tests that fail, each where it stands. `run`: see [`run_tests`].
@@ -125,7 +137,8 @@ pub fn load(dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, 
         tenants
             .extend(tenant::tenant(id.clone(), &node, dir, &mut report).map(|tenant| (id, tenant)));
     }
-    emitter::clashes(dir, tenants.values(), &mut report);
+    let placed = tenants.iter().map(|(id, tenant)| (tenant, places.get(id)));
+    emitter::clashes(dir, placed, &mut report);
     report.finish()?;
     let git_commit = git::commit_of(dir);
     Ok(Config { settings, tenants, dir: dir.to_owned(), git_commit, places })

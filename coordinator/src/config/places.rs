@@ -7,16 +7,27 @@ use proto::ids::TenantId;
 
 use super::folder;
 use super::problem::{Place, Problem, Report};
-use super::yaml::{self, Node, Value};
+use super::yaml::{self, Entry, Node, Value};
 
 /// Keys of list entries that tell them apart.
 const NAMES: [&str; 2] = ["id", "name"];
 /// `emitters.ID.KEY` is as deep as problems point without having read the file themselves.
 const DEPTH: usize = 3;
 
-/// Where the parts of a tenant's file stand: by the keys that lead to them, and by id or name in lists.
+/// Where the parts of a tenant's file stand: by the keys that lead to them, and by id or name in lists, or by [`nth`].
 #[derive(Debug, Clone, Default)]
-pub struct Places(BTreeMap<Vec<String>, Place>);
+pub struct Places {
+    places: BTreeMap<Vec<String>, Place>,
+    /// Of each table, the file that it names.
+    files: BTreeMap<String, Node>,
+}
+
+/// The entry of a list at that place, from 0: of several entries with one id, the one that is meant.
+#[must_use]
+pub fn nth(place: usize) -> String {
+    // No key or id holds a control character.
+    format!("\u{0}{place}")
+}
 
 impl Places {
     /// Everything of a file, three levels deep.
@@ -24,14 +35,26 @@ impl Places {
     pub fn of(root: &Node) -> Self {
         let mut places = BTreeMap::new();
         note(root, &mut Vec::new(), &mut places);
-        Self(places)
+        let tables = entry(root, "tables").into_iter().flat_map(|tables| match &tables.value {
+            Value::Map(entries) => entries.as_slice(),
+            Value::Null | Value::List(_) | Value::Text { .. } => &[],
+        });
+        let file = |table: &Entry| Some((table.key.clone(), entry(&table.value, "file")?.clone()));
+        let files = tables.filter_map(file).collect();
+        Self { places, files }
+    }
+
+    /// The file of a table, where it is named.
+    #[must_use]
+    pub fn table_file(&self, table: &str) -> Option<&Node> {
+        self.files.get(table)
     }
 
     /// The problem at the place of what it is about, or of the nearest that is above that.
     #[must_use]
     pub fn point(&self, problem: Problem) -> Problem {
         let mut above = (1..=problem.path.len()).rev();
-        match above.find_map(|depth| self.0.get(&problem.path[..depth])) {
+        match above.find_map(|depth| self.places.get(&problem.path[..depth])) {
             Some(place) => Problem::at(place, problem.what, problem.mend),
             None => problem,
         }
@@ -53,7 +76,8 @@ fn note(node: &Node, path: &mut Vec<String>, places: &mut BTreeMap<Vec<String>, 
             entries.iter().for_each(|each| below(&each.key, &each.key_at, &each.value));
         }
         Value::List(nodes) => {
-            for node in nodes {
+            for (place, node) in nodes.iter().enumerate() {
+                below(&nth(place), &node.at, node);
                 let name = NAMES.iter().find_map(|key| entry(node, key));
                 if let Some(Node { at, value: Value::Text { text, .. } }) = name {
                     below(text, at, node);

@@ -202,7 +202,8 @@ impl Report {
     ) {
         self.add(Problem::of_file(file, what, mend));
     }
-    fn add(&mut self, problem: Problem) {
+    /// Notes a problem.
+    pub fn add(&mut self, problem: Problem) {
         if !self.unknown.contains(&(problem.file.clone(), problem.line, problem.column)) {
             self.found.insert(problem);
         }
@@ -245,19 +246,22 @@ fn masked(text: &str) -> String {
 #[must_use]
 pub fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let wanted = word.to_lowercase();
-    let near = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(&wanted, &name.to_lowercase()), *name))
-        .filter(|(distance, name)| {
-            *distance <= (word.chars().count().max(name.chars().count()) / 3).max(1)
-        })
-        .min();
-    match near {
-        Some((_, name)) => format!("did you mean `{name}`?"),
+    match nearest(word, known.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`?"),
         None if known.is_empty() => "there are none".to_owned(),
         None => format!("known: {}", known.join(", ")),
     }
+}
+
+/// The word that may have been meant: the nearest one, if any is near.
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = word.to_lowercase();
+    let distance = |name: &str| strsim::damerau_levenshtein(&wanted, &name.to_lowercase());
+    let near = known.into_iter().map(|name| (distance(name), name)).filter(|(distance, name)| {
+        *distance <= (word.chars().count().max(name.chars().count()) / 3).max(1)
+    });
+    near.min().map(|(_, name)| name)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Tables: CSV files with keys and a value, read into their sorted canonical form.
 
-use proto::config::{KeyPattern, Table, TablePattern, TableRow};
+use std::path::Path;
+
+use proto::config::{KeyPattern, Table, TablePattern, TableRow, Validity};
 
 use super::csv_file::CsvFile;
 use super::problem::{Place, Report};
@@ -45,6 +47,39 @@ pub fn table(node: &Node, name: &str, cx: &mut Cx<'_>) -> Option<Table> {
     let rows = rows(&file, &columns, value_column, cx.report);
     let key = key.into_iter().map(|(column, _)| column).collect();
     Some(Table { key, value, rows, patterns })
+}
+
+/// A row of a table's file.
+#[derive(Debug, Clone)]
+pub struct ListedRow {
+    /// The cells of its key.
+    pub key: Vec<String>,
+    /// The days for which it holds.
+    pub valid: Validity,
+    /// Whether it gives a value; one without says that nobody is meant.
+    pub gives: bool,
+    /// Where it stands.
+    pub at: Place,
+}
+
+/// The rows of a table once more, as they stand in the file that `file` names in the folder `dir`. Empty where that
+/// cannot be read any more.
+#[must_use]
+pub fn listed(dir: &Path, file: &Node, table: &Table) -> Vec<ListedRow> {
+    let mut report = Report::default();
+    let Some(file) = CsvFile::read(dir, file, &mut report) else { return Vec::new() };
+    let column = |name: &String| file.header.iter().position(|column| column == name);
+    let key: Option<Vec<usize>> = table.key.iter().map(column).collect();
+    let (Some(key), Some(value)) = (key, column(&table.value)) else { return Vec::new() };
+    let mut row = |(line, cells): &(usize, Vec<String>)| {
+        Some(ListedRow {
+            key: key.iter().map(|column| cells[*column].clone()).collect(),
+            valid: file.validity(*line, cells, &mut report)?,
+            gives: !cells[value].is_empty(),
+            at: Place::line(&file.file, *line),
+        })
+    };
+    file.rows.iter().filter_map(&mut row).collect()
 }
 
 fn rows(file: &CsvFile, key: &[usize], value: usize, report: &mut Report) -> Vec<TableRow> {

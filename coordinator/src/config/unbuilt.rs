@@ -107,16 +107,10 @@ impl Found {
             );
             return;
         }
-        if kind == "csv" && emitter.aggregation == Aggregation::Monthly {
-            self.path.push("aggregation".to_owned());
-            let what = format!("emitter `{id}`: `aggregation: monthly` does not run yet");
-            self.add(what, "write `aggregation: daily`, or remove it");
-        }
         let settings = [
             ("aggregation", kind != "csv" && emitter.aggregation != Aggregation::None),
             ("group_by", kind != "csv" && !emitter.group_by.is_empty()),
             ("columns", kind != "csv" && !emitter.columns.is_empty()),
-            ("lookback", emitter.lookback_days.is_some()),
             ("version", kind == "csv" && emitter.version.is_some()),
         ];
         for (key, _) in settings.into_iter().filter(|(_, set)| *set) {

@@ -1,6 +1,7 @@
 //! Configurations in force.
 
 use deadpool_postgres::Transaction;
+use deadpool_postgres::tokio_postgres::types::ToSql;
 use proto::config::{OnBadLine, TenantConfig};
 use proto::hash::Hash128;
 use proto::ids::{SourceId, TenantId};
@@ -62,15 +63,16 @@ impl StateStore {
             for emitter in &entry.config.emitters {
                 let digest = Hash128::of(&pack(emitter)?);
                 let sql =
-                    "insert into emitters (tenant, emitter, kind, hash) values ($1, $2, $3, $4)";
-                let parameters = (tenant.as_str(), emitter.id.as_str(), digest.0.as_slice());
-                execute(
-                    &txn,
-                    "put an emitter in force",
-                    sql,
-                    &[&parameters.0, &parameters.1, &emitter.kind, &parameters.2],
-                )
-                .await?;
+                    "insert into emitters (tenant, emitter, kind, hash, monthly, lookback_days)
+                           values ($1, $2, $3, $4, $5, $6)";
+                let (tenant, id, digest) =
+                    (tenant.as_str(), emitter.id.as_str(), digest.0.as_slice());
+                let monthly = emitter.file_name().is_monthly();
+                // Dates are at most 10,000 years apart.
+                let lookback = emitter.lookback_days.map(|days| days.min(3_660_000) as i32);
+                let parameters: [&(dyn ToSql + Sync); 6] =
+                    [&tenant, &id, &emitter.kind, &digest, &monthly, &lookback];
+                execute(&txn, "put an emitter in force", sql, &parameters).await?;
             }
             for source in &entry.config.sources {
                 let sql = "insert into source_state (tenant, source, kind) values ($1, $2, $3)

@@ -10,6 +10,7 @@ use proto::ids::{EmitterId, Generation, SourceId, TenantId, UnitKey};
 use proto::report::Emitted;
 use proto::task::{Content, EmitUnit};
 
+use super::unit::HELD;
 use super::{StateError, StateStore, execute, hash, parsed, plain, query};
 
 /// A visible date that an emitter has not carried outside yet.
@@ -29,6 +30,44 @@ pub struct EmissionDue {
     pub rows: i64,
 }
 
+/// What emissions are read from.
+const TABLES: &str = "pipeline_state p join source_state s using (tenant, source) join tenants t using (tenant)
+    join emitters e using (tenant) left join emission_records r using (tenant, source, date, emitter)";
+/// Of [`TABLES`], what [`due`] reads.
+const COLUMNS: &str = "p.tenant, p.source, e.emitter, t.config_hash, p.date::text, p.visible_generation,
+    coalesce(r.generation, 0), coalesce(p.visible_rows, 0), r.generation = p.visible_generation and r.emitter_hash = e.hash,
+    r.bytes, r.hash";
+/// Of `pipeline_state p` and `emitters e`: the emitter carries the date.
+pub(super) const IN_LOOKBACK: &str = "in_lookback(p.date, e.lookback_days, e.monthly)";
+/// Of [`TABLES`]: what is visible does not lie outside yet, or is to be compared with what does.
+const DUE: &str = "p.visible_generation > 0 and in_lookback(p.date, e.lookback_days, e.monthly)
+    and (r.generation is null or r.generation < p.visible_generation or r.emitter_hash is distinct from e.hash
+      or r.compare)";
+
+fn due(row: &Row) -> Result<EmissionDue, StateError> {
+    let replaced: i64 = row.get(6);
+    let recorded = match (row.get::<_, Option<bool>>(8), row.get::<_, Option<i64>>(9), row.get(10))
+    {
+        (Some(true), Some(bytes), Some(digest)) => {
+            Some(Content { bytes: bytes.unsigned_abs(), hash: hash("hash", digest)? })
+        }
+        _ => None,
+    };
+    Ok(EmissionDue {
+        tenant: parsed("tenant", row.get(0))?,
+        source: parsed("source", row.get(1))?,
+        emitter: parsed("emitter", row.get(2))?,
+        config: hash("config_hash", row.get(3))?,
+        unit: EmitUnit {
+            date: parsed("date", row.get(4))?,
+            generation: Generation(row.get(5)),
+            replaces: (replaced > 0).then_some(Generation(replaced)),
+            recorded,
+        },
+        rows: row.get(7),
+    })
+}
+
 impl StateStore {
     /// Up to `limit` emissions that are due, in order; none of the tenants `busy`.
     pub(crate) async fn emissions_due_in_txn(
@@ -36,40 +75,49 @@ impl StateStore {
         limit: i64,
         busy: &[String],
     ) -> Result<Vec<EmissionDue>, StateError> {
-        let sql = "select p.tenant, p.source, e.emitter, t.config_hash, p.date::text, p.visible_generation,
-                     coalesce(r.generation, 0), coalesce(p.visible_rows, 0),
-                     r.compare and r.generation = p.visible_generation and r.emitter_hash = e.hash, r.bytes, r.hash
-                   from pipeline_state p join source_state s using (tenant, source) join tenants t using (tenant)
-                   join emitters e using (tenant) left join emission_records r using (tenant, source, date, emitter)
-                   where s.in_force and p.visible_generation > 0 and r.task is null
-                     and (r.generation is null or r.generation < p.visible_generation
-                       or r.emitter_hash is distinct from e.hash or r.compare)
-                     and coalesce(r.next_attempt_at, now()) <= now() and p.tenant <> all($2)
-                   order by p.tenant, p.source, e.emitter, p.date limit $1";
-        let due = |row: &Row| {
-            let replaced: i64 = row.get(6);
-            let recorded =
-                match (row.get::<_, Option<bool>>(8), row.get::<_, Option<i64>>(9), row.get(10)) {
-                    (Some(true), Some(bytes), Some(digest)) => {
-                        Some(Content { bytes: bytes.unsigned_abs(), hash: hash("hash", digest)? })
-                    }
-                    _ => None,
-                };
-            Ok(EmissionDue {
-                tenant: parsed("tenant", row.get(0))?,
-                source: parsed("source", row.get(1))?,
-                emitter: parsed("emitter", row.get(2))?,
-                config: hash("config_hash", row.get(3))?,
-                unit: EmitUnit {
-                    date: parsed("date", row.get(4))?,
-                    generation: Generation(row.get(5)),
-                    replaces: (replaced > 0).then_some(Generation(replaced)),
-                    recorded,
-                },
-                rows: row.get(7),
-            })
-        };
-        query(txn, "list due emissions", sql, &[&limit, &busy]).await?.iter().map(due).collect()
+        let sql = format!(
+            "select {COLUMNS} from {TABLES}
+             where not e.monthly and s.in_force and {DUE} and r.task is null
+               and coalesce(r.next_attempt_at, now()) <= now() and p.tenant <> all($2)
+             order by p.tenant, p.source, e.emitter, p.date limit $1"
+        );
+        query(txn, "list due emissions", &sql, &[&limit, &busy]).await?.iter().map(due).collect()
+    }
+
+    /// The same of emitters whose outputs hold a month: all visible dates of up to `limit` months of which one is due
+    /// and none is out. A month is left alone while dates of it are on their way to become visible, but never longer
+    /// than `patience` after one became due.
+    pub(crate) async fn months_due_in_txn(
+        txn: &Transaction<'_>,
+        limit: i64,
+        busy: &[String],
+        patience: Duration,
+    ) -> Result<Vec<EmissionDue>, StateError> {
+        // A date that failed is not waited for: what is visible of the month is true without it.
+        let sql = format!(
+            "with months as (
+               select p.tenant, p.source, e.emitter, date_trunc('month', p.date)::date as month,
+                 min(p.visible_at) filter (where {DUE}) as since
+               from {TABLES}
+               where e.monthly and s.in_force and p.visible_generation > 0 and p.tenant <> all($2)
+               group by 1, 2, 3, 4
+               having bool_or({DUE} and coalesce(r.next_attempt_at, now()) <= now()) and bool_and(r.task is null)),
+             ready as (
+               select tenant, source, emitter, month from months m
+               where since < now() - make_interval(secs => $3)
+                 or not exists (select from pipeline_state p
+                   where p.tenant = m.tenant and p.source = m.source
+                     and p.date >= m.month and p.date < m.month + interval '1 month'
+                     and p.state not in ('visible', 'quarantined') and p.attempts = 0 and not {HELD})
+               order by tenant, source, emitter, month limit $1)
+             select {COLUMNS} from {TABLES}
+             join ready m on m.tenant = p.tenant and m.source = p.source and m.emitter = e.emitter
+               and p.date >= m.month and p.date < m.month + interval '1 month'
+             where p.visible_generation > 0
+             order by p.tenant, p.source, e.emitter, p.date"
+        );
+        let parameters: [&(dyn ToSql + Sync); 3] = [&limit, &busy, &patience.as_secs_f64()];
+        query(txn, "list due months", &sql, &parameters).await?.iter().map(due).collect()
     }
 
     /// Makes the newest emissions of every emitter due again, to compare what lies outside with what is recorded: up

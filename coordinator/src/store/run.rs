@@ -3,6 +3,7 @@
 use deadpool_postgres::Transaction;
 use runtime::store::StoreError;
 
+use super::emit::IN_LOOKBACK;
 use super::unit::{HELD, RESTORABLE};
 use super::{StateError, StateStore, execute};
 use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
@@ -62,7 +63,7 @@ impl StateStore {
               select coalesce(r.attempts, 0) >= $2 as given_up
               from pipeline_state p join source_state s using (tenant, source) join emitters e using (tenant)
               left join emission_records r using (tenant, source, date, emitter)
-              where s.in_force and p.visible_generation > 0
+              where s.in_force and p.visible_generation > 0 and {IN_LOOKBACK}
                 and (coalesce(r.generation, 0) < p.visible_generation or r.emitter_hash is distinct from e.hash
                   or r.compare))
             select

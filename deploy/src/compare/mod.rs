@@ -6,7 +6,6 @@ mod theirs;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -17,6 +16,7 @@ use proto::money::ExactSum;
 use proto::time::UnitDate;
 
 use crate::reach::Reach;
+use crate::say::say;
 use crate::store;
 use judge::Cause;
 
@@ -74,10 +74,7 @@ impl Compare {
         }
         let pairs = judge::compare(&theirs, &ours);
         let said = if self.json { text::document(&pairs)? } else { text::table(&pairs) };
-        let mut out = std::io::stdout().lock();
-        out.write_all(said.as_bytes())
-            .and_then(|()| out.flush())
-            .context("nobody listens on stdout")?;
+        say(&said)?;
         let fine = |cause| matches!(cause, Cause::Equal | Cause::Rounding);
         Ok(u8::from(!pairs.iter().all(|pair| fine(pair.cause))))
     }

@@ -1,6 +1,7 @@
 //! `apportion config check|schema` and `apportion rules show`.
 
 mod check;
+mod lint;
 #[cfg(test)]
 mod mends;
 mod print;
@@ -9,25 +10,50 @@ mod sunbird;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use coordinator::config::{self, Config};
 use proto::ids::{SourceId, TenantId};
 use proto::time::UnitDate;
 
-pub use check::{Checked, check};
+pub use check::{Checked, Found, check};
+pub use lint::{Kind, Warned};
 pub use print::rules;
+
+use crate::reach::Reach;
+use crate::say::say;
+use crate::store;
 
 /// `config`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Report every problem of every file, and run the tests of the rules
-    Check(Folder),
+    /// Report every problem of every file, run the tests of the rules, and warn of what is of no use
+    Check(Check),
     /// Print the JSON Schema of both files
     Schema,
+}
+
+/// `config check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Where.
+    #[command(flatten)]
+    pub folder: Folder,
+    /// Warn, too, of rules, table keys and owners that do nothing with the lines of the last run
+    #[arg(long)]
+    pub lint: bool,
+    /// Folder of the embedded servers' data, where the last run is; means --lint [default: the configuration's, else
+    /// ./.apportion]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Exit with 1 when there are warnings
+    #[arg(long)]
+    pub deny_warnings: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Where a configuration is.
@@ -63,20 +89,34 @@ pub struct Show {
 }
 
 impl ConfigCommand {
-    /// Runs it; the exit code: 1 when there are problems.
+    /// Runs it; the exit code: 1 when there are problems, or warnings that are denied.
     ///
     /// # Errors
-    /// When nobody listens on stdout.
+    /// When the lines of the last run cannot be read, or nobody listens on stdout.
     pub fn run(self) -> Result<u8> {
         let (text, code) = match self {
-            Self::Check(folder) => {
-                let Checked { text, sound } = check(&folder.config, &environment);
-                (text, u8::from(!sound))
-            }
+            Self::Check(check) => check.run()?,
             Self::Schema => (format!("{:#}\n", config::json_schema()), 0),
         };
         say(&text)?;
         Ok(code)
+    }
+}
+
+impl Check {
+    /// What to say, and the exit code.
+    fn run(self) -> Result<(String, u8)> {
+        let mut found = Found::of(&self.folder.config, &environment);
+        let lint = self.lint || self.data_dir.is_some();
+        if let Some(config) = found.config.as_ref().filter(|_| lint) {
+            let reach = Reach { config: Some(self.folder.config), data_dir: self.data_dir };
+            let mut database = reach.database()?;
+            let of_lines = lint::of_last_run(&mut store::view(&mut database.client)?, config)?;
+            found.add(of_lines);
+        }
+        let text = if self.json { found.document()? } else { found.text() };
+        let denied = self.deny_warnings && !found.warned.is_empty();
+        Ok((text, u8::from(!found.sound() || denied)))
     }
 }
 
@@ -122,9 +162,4 @@ fn environment(name: &str) -> Option<String> {
 
 fn today() -> UnitDate {
     UnitDate::new(jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date())
-}
-
-fn say(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("nobody listens on stdout")
 }

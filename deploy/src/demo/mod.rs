@@ -22,6 +22,7 @@ use flate2::write::GzEncoder;
 use crate::cli::Launch;
 use crate::drill::Drill;
 use crate::launch::{Once, launch};
+use crate::say::say;
 use crate::summary::Told;
 
 /// `demo`.
@@ -86,11 +87,7 @@ impl Demo {
             Once { told: Told::Nothing, allow_quarantine: false, drill: Some(&drill), then: None };
         let code = launch(&options, Some(once))?;
         if code == 0 {
-            let said = acts::played(&dir, drill.killed())?;
-            let mut out = std::io::stdout().lock();
-            out.write_all(said.as_bytes())
-                .and_then(|()| out.flush())
-                .context("nobody listens on stdout")?;
+            say(&acts::played(&dir, drill.killed())?)?;
         }
         Ok(code)
     }

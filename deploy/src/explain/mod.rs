@@ -6,7 +6,7 @@
 mod document;
 mod text;
 
-use std::io::Write;
+use std::fmt;
 use std::sync::Arc;
 
 use allocator::domain::Program;
@@ -16,7 +16,7 @@ use clap::Args;
 use coordinator::config::places;
 use postgres::Transaction;
 use proto::ids::{SourceId, TenantId};
-use proto::line::{BillingLineItem, Measure};
+use proto::line::{BillingLineItem, LineId, Measure};
 use proto::money::ExactSum;
 use proto::resolution::IdentityResolution;
 use proto::row::{RowDimension, RowMoney};
@@ -25,12 +25,17 @@ use proto::time::UnitDate;
 use crate::configuration;
 use crate::reach::Reach;
 use crate::recompute::engine;
+use crate::say::say;
 use crate::store::{self, EmittedTo, FoundLine, Of, StoredRow, VisibleUnit};
+use crate::supervise::exit;
 
 pub use text::{BRIEF_ID, brief};
 
 /// Lines of an identity or resource that are listed.
 const LISTED: i64 = 20;
+
+/// Candidates that are told.
+const CANDIDATES: usize = 20;
 
 /// `explain`.
 #[derive(Debug, Args)]
@@ -106,7 +111,8 @@ pub struct Listed {
 }
 
 impl Explain {
-    /// Prints it; the exit code: 1 when what is stored is not what the rules make of the line.
+    /// Prints it; the exit code: 1 when what is stored is not what the rules make of the line, 2 when several lines may
+    /// be meant.
     ///
     /// # Errors
     /// When there is no such line, or the archive or database cannot be read.
@@ -114,7 +120,7 @@ impl Explain {
         let mut database = self.reach.database()?;
         let mut view = store::view(&mut database.client)?;
         let day = Some(self.date);
-        let units =
+        let mut units =
             store::visible_units(&mut view, &self.tenant, self.source.as_ref(), (day, day))?;
         ensure!(
             !units.is_empty(),
@@ -123,7 +129,17 @@ impl Explain {
             self.date
         );
         let (listed, start, row) = self.wanted(&mut view, &units)?;
-        let mut explained = found(&mut view, &units, &start)?;
+        // What is listed is of one source, whatever other sources have a line with that id.
+        if let Some((source, _)) = listed.as_ref().and_then(|listed| listed.lines.first()) {
+            units.retain(|unit| unit.source == *source);
+        }
+        let mut explained = match found(&mut view, &units, &start) {
+            Err(error) if error.is::<Ambiguous>() => {
+                eprintln!("error: {error}");
+                return Ok(exit::USAGE);
+            }
+            found => found?,
+        };
         explained.place = self.place(&explained)?;
         if let Some(key) = &row {
             let keys: Vec<String> = explained.keys();
@@ -137,10 +153,7 @@ impl Explain {
             true => document::document(&explained, listed.as_ref(), row.as_deref())?,
             false => text::text(&explained, listed.as_ref(), row.as_deref()),
         };
-        let mut out = std::io::stdout().lock();
-        out.write_all(said.as_bytes())
-            .and_then(|()| out.flush())
-            .context("nobody listens on stdout")?;
+        say(&said)?;
         Ok(u8::from(!explained.same))
     }
 
@@ -193,17 +206,49 @@ impl Explain {
     }
 }
 
-/// Explains the line whose id starts so, of the first of these units that has it.
+/// Several lines may be meant.
+#[derive(Debug)]
+pub struct Ambiguous {
+    start: String,
+    /// Source, date and id.
+    candidates: Vec<(SourceId, UnitDate, LineId)>,
+}
+
+impl fmt::Display for Ambiguous {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "several lines have an id that starts with {}: give more of it, or --source",
+            self.start
+        )?;
+        for (source, date, id) in self.candidates.iter().take(CANDIDATES) {
+            write!(f, "\n  {source} {date} {id}")?;
+        }
+        if self.candidates.len() > CANDIDATES { f.write_str("\n  and more") } else { Ok(()) }
+    }
+}
+
+impl std::error::Error for Ambiguous {}
+
+/// Explains the line of these units whose id starts so.
 ///
 /// # Errors
-/// When none has it, or the archive or database cannot be read.
+/// When none has it, or the archive or database cannot be read; [`Ambiguous`] when several have it.
 pub fn found(view: &mut Transaction<'_>, units: &[VisibleUnit], start: &str) -> Result<Explained> {
     ensure!(
         !start.is_empty() && start.chars().all(|c| c.is_ascii_hexdigit()),
         "{start:?} is no line id: these are 32 hex digits, column line_id of the outputs"
     );
+    let (mut candidates, mut first) = (Vec::new(), None);
     for unit in units {
-        let Some((lines, at)) = store::archived_line(view, unit, start)? else { continue };
+        let like = store::lines_like(view, unit, start, CANDIDATES + 1)?;
+        candidates.extend(like.ids.into_iter().map(|id| (unit.source.clone(), unit.date, id)));
+        first = first.or(like.first.map(|found| (unit, found)));
+    }
+    if candidates.len() > 1 {
+        bail!(Ambiguous { start: start.to_owned(), candidates });
+    }
+    if let Some((unit, (lines, at))) = first {
         let line = lines.item(at)?;
         let config = store::config_version(view, &unit.tenant, unit.config)?;
         let program = Arc::new(Program::compile(&config, &unit.source)?);
@@ -230,13 +275,13 @@ pub fn found(view: &mut Transaction<'_>, units: &[VisibleUnit], start: &str) -> 
     bail!("no line of {} has an id that starts with {start}", dates.join(", "))
 }
 
-/// Each source gave its own largest first.
+/// By currency; each source gave its own largest first.
 fn largest_first(lines: &mut [(SourceId, FoundLine)]) {
     let size = |(_, found): &(SourceId, FoundLine)| {
         let sum = ExactSum::parse(&found.amount).unwrap_or_default();
         if sum.is_negative() { sum.negated() } else { sum }
     };
-    lines.sort_by_cached_key(|line| std::cmp::Reverse(size(line)));
+    lines.sort_by_cached_key(|line| (line.1.currency.clone(), std::cmp::Reverse(size(line))));
 }
 
 fn resolution(
@@ -292,18 +337,24 @@ mod tests {
 
     #[test]
     fn the_largest_line_of_all_sources_comes_first() {
-        let line = |source: &str, amount: &str| {
+        let priced = |source: &str, amount: &str, currency: &str| {
             let found = FoundLine {
                 line: format!("{amount}-{source}"),
                 rows: 1,
                 amount: amount.into(),
-                currency: "USD".into(),
+                currency: currency.into(),
             };
             (SourceId::parse(source).unwrap(), found)
         };
+        let line = |source: &str, amount: &str| priced(source, amount, "USD");
         let mut lines = vec![line("a", "2"), line("a", "1.00"), line("b", "-30.5"), line("b", "2")];
         largest_first(&mut lines);
         let order: Vec<&str> = lines.iter().map(|(_, found)| found.line.as_str()).collect();
         assert_eq!(order, ["-30.5-b", "2-a", "2-b", "1.00-a"]);
+        lines.insert(0, priced("b", "9000", "JPY"));
+        lines.push(priced("a", "0.01", "EUR"));
+        largest_first(&mut lines);
+        let order: Vec<&str> = lines.iter().map(|(_, found)| found.line.as_str()).collect();
+        assert_eq!(order, ["0.01-a", "9000-b", "-30.5-b", "2-a", "2-b", "1.00-a"]);
     }
 }

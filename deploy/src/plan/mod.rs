@@ -5,10 +5,10 @@
 //! and its digest; once the candidate is in force, `--published` says whether just these rows became visible.
 
 mod difference;
+mod markdown;
 mod text;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::Arc;
 
 use allocator::domain::Program;
@@ -25,6 +25,7 @@ use proto::time::UnitDate;
 use crate::configuration;
 use crate::reach::{Database, Reach};
 use crate::recompute::{Recomputed, recompute};
+use crate::say::say;
 use crate::store::{self, PlanRow, PlannedUnit, RowKey, VisibleUnit};
 pub use difference::{Difference, Moved};
 
@@ -81,10 +82,7 @@ impl Plan {
             Some(digest) => self.compare_published(digest)?,
             None => (self.plan()?, 0),
         };
-        let mut out = std::io::stdout().lock();
-        out.write_all(said.as_bytes())
-            .and_then(|()| out.flush())
-            .context("nobody listens on stdout")?;
+        say(&said)?;
         Ok(code)
     }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Planned;
 use super::difference::{Line, Moved};
+use super::markdown;
 use crate::summary::percent;
 
 /// Lines of a table that people are shown; programs get all.
@@ -92,8 +93,9 @@ pub fn markdown(planned: &Planned) -> String {
     let table = |name: &str, lines: &[Line<'_>], most: usize| {
         let mut rows =
             format!("\n| {name} | currency | before | after | delta |\n|---|---|---:|---:|---:|\n");
-        for cells in cells(lines, most) {
-            let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        for mut cells in cells(lines, most) {
+            // The others are ours: a currency and numbers.
+            cells[0] = markdown::name(&cells[0]);
             rows.push_str(&format!("| {} |\n", cells.join(" | ")));
         }
         let more = lines.len().saturating_sub(most);

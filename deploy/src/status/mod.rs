@@ -5,12 +5,11 @@ mod look;
 mod tests;
 mod text;
 
-use std::io::Write;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::reach::{Found, Reach};
+use crate::say::say;
 
 pub use look::{Problem, SourceStatus, Standing, StreamStatus, Warning};
 
@@ -48,10 +47,7 @@ impl Status {
                 (said, 0)
             }
         };
-        let mut out = std::io::stdout().lock();
-        out.write_all(said.as_bytes())
-            .and_then(|()| out.flush())
-            .context("nobody listens on stdout")?;
+        say(&said)?;
         Ok(code)
     }
 }

@@ -50,25 +50,39 @@ pub fn archived_lines(
     Ok(())
 }
 
-/// The archived batch that holds the line whose id starts with these hex digits, and its place there. `None`: none does.
+/// Lines whose ids start alike.
+#[derive(Debug, Default)]
+pub struct LinesLike {
+    /// Their ids; identical lines have one each.
+    pub ids: Vec<LineId>,
+    /// The batch that holds the first, and its place there.
+    pub first: Option<(Lines, usize)>,
+}
+
+/// The archived lines of a visible unit whose ids start with these hex digits; at most `most` are told.
 ///
 /// # Errors
-/// When several lines' ids start so, or the archive is damaged.
-pub fn archived_line(
+/// When the archive is damaged.
+pub fn lines_like(
     txn: &mut Transaction<'_>,
     unit: &VisibleUnit,
     start: &str,
-) -> Result<Option<(Lines, usize)>> {
-    let mut found: Option<(LineBatch, usize)> = None;
+    most: usize,
+) -> Result<LinesLike> {
+    let mut found = LinesLike::default();
     each::<LineBatch>(txn, unit, "line", unit.lines_generation, &mut |batch| {
         let starts = |(_, id): &(usize, LineId)| id.to_string().starts_with(start);
-        for (at, _) in batch.ids().enumerate().filter(starts) {
-            let one = found.replace((batch.clone(), at)).is_none();
-            ensure!(one, "several lines have an id that starts with {start}: give more of it");
+        for (at, id) in batch.ids().enumerate().filter(starts) {
+            if found.first.is_none() {
+                found.first = Some((batch.clone().open()?, at));
+            }
+            if found.ids.len() < most {
+                found.ids.push(id);
+            }
         }
         Ok(())
     })?;
-    found.map(|(batch, at)| Ok((batch.open()?, at))).transpose()
+    Ok(found)
 }
 
 /// Hands over the resolutions of a visible unit, batch by batch.

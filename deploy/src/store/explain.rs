@@ -90,7 +90,8 @@ pub struct FoundLine {
     pub currency: String,
 }
 
-/// The lines of a unit that an identity or resource has to do with, the largest first, at most `most`; and their number.
+/// The lines of a unit that an identity or resource has to do with, by currency, the largest first, at most `most` of
+/// each; and the number of all.
 pub fn lines_of(
     txn: &mut Transaction<'_>,
     unit: &VisibleUnit,
@@ -116,8 +117,10 @@ pub fn lines_of(
     let sql = format!(
         "with found as ({rows}), lines as (
            select line, currency, count(*) as rows, sum(amount) as amount from found group by 1, 2)
-         select encode(line, 'hex'), rows, amount::text, currency, count(*) over ()
-         from lines order by abs(amount) desc, line limit $6"
+         select encode(line, 'hex'), rows, amount::text, currency, all_lines
+         from (select *, count(*) over () as all_lines,
+                 row_number() over (partition by currency order by abs(amount) desc, line) as place from lines) l
+         where place <= $6 order by currency, place"
     );
     let VisibleUnit { tenant, date, generation, lines_generation, .. } = unit;
     let key = (tenant.as_str(), date.to_string());

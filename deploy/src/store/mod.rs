@@ -9,7 +9,7 @@ mod totals;
 mod trouble;
 mod unit;
 
-pub use archive::{archived_line, archived_lines, archived_resolutions, config_version};
+pub use archive::{LinesLike, archived_lines, archived_resolutions, config_version, lines_like};
 pub use explain::{
     EmittedTo, FoundLine, Of, StoredRow, commit_of, emitted_to, lines_of, stored_rows,
 };
@@ -40,7 +40,7 @@ const VISIBLE: &str = "visible as (
 
 /// Of `pipeline_state p`, `emitters e` and `emission_records r`: what is visible does not lie outside yet, or is
 /// to be compared with what does.
-const EMISSION_DUE: &str = "p.visible_generation > 0
+const EMISSION_DUE: &str = "p.visible_generation > 0 and in_lookback(p.date, e.lookback_days, e.monthly)
   and (coalesce(r.generation, 0) < p.visible_generation or r.emitter_hash is distinct from e.hash or r.compare)";
 
 /// Connects to a database of ours. Must not be called on a runtime's thread.

@@ -25,7 +25,7 @@ pub fn progress(client: &mut Client, run: &str) -> Result<Progress> {
                  count(*) filter (where r.generation >= u.visible_generation and r.emitter_hash = e.hash), count(*)
                from units u join emitters e using (tenant)
                left join emission_records r using (tenant, source, date, emitter)
-               where u.visible_generation > 0";
+               where u.visible_generation > 0 and in_lookback(u.date, e.lookback_days, e.monthly)";
     let row = client.query_one(sql, &[&run])?;
     let pair = |at: usize| {
         let number = |at: usize| u64::try_from(row.get::<_, i64>(at)).unwrap_or(0);

@@ -7,7 +7,7 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -21,11 +21,14 @@ use proto::money::ExactSum;
 
 use crate::cli::Launch;
 use crate::launch::{Once, launch};
+use crate::say::say;
 use crate::store;
 use crate::summary::{self, Money, Told};
 use choose::Ranked;
 use scan::Scanned;
 
+/// The folder that a plain yes means.
+const FOLDER: &str = "apportion";
 /// The tenant of a tried bill.
 const TENANT: &str = "company";
 /// Its source.
@@ -236,20 +239,19 @@ fn offer(rules: &str) -> Result<()> {
     if !input.is_terminal() || !std::io::stdout().is_terminal() {
         return Ok(());
     }
-    say("\nwrite these rules to a new configuration folder? its name, or Enter for none: ")?;
+    say(&format!(
+        "\nwrite these rules to a new configuration folder? y for ./{FOLDER}, another name, or Enter for none: "
+    ))?;
     let mut answer = String::new();
     input.lock().read_line(&mut answer).context("cannot read the answer")?;
-    if answer.trim().is_empty() {
-        return Ok(());
-    }
-    let path = tenant_file(Path::new(answer.trim()))?;
+    let folder = match answer.trim() {
+        "" | "n" | "N" | "no" => return Ok(()),
+        "y" | "Y" | "yes" => FOLDER,
+        name => name,
+    };
+    let path = tenant_file(Path::new(folder))?;
     put(&path, rules)?;
     say(&text::next(&path))
-}
-
-fn say(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("nobody listens on stdout")
 }
 
 /// The costs whose sums are proved: what is shared, and what is on the invoice.

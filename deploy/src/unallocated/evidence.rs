@@ -11,7 +11,7 @@ use proto::row::UNALLOCATED;
 
 use crate::recompute::Recomputed;
 
-/// Lines that are kept: the largest.
+/// Lines that are kept: the largest of each currency.
 const LARGEST: usize = 10;
 /// Keys of a table that are looked at.
 const KEYS_MAX: usize = 100_000;
@@ -60,7 +60,7 @@ pub struct KeyEvidence {
 pub struct Evidence {
     /// Money by currency and reason.
     pub reasons: BTreeMap<(String, String), ExactSum>,
-    /// The largest lines, largest first.
+    /// The largest lines, by currency, largest first: sums of two currencies say nothing to each other.
     pub largest: Vec<Large>,
     /// By table and key that the table does not have.
     pub keys: BTreeMap<(String, String), KeyEvidence>,
@@ -148,11 +148,50 @@ impl Evidence {
             let sum = ExactSum::from(line.amount);
             if sum.is_negative() { sum.negated() } else { sum }
         };
-        let larger = |a: &Large, b: &Large| size(b).cmp(&size(a)).then_with(|| a.line.cmp(&b.line));
-        let at = self.largest.partition_point(|known| larger(known, &line).is_lt());
-        if at < LARGEST {
+        let order = |a: &Large, b: &Large| {
+            let by_size = || size(b).cmp(&size(a)).then_with(|| a.line.cmp(&b.line));
+            a.currency.cmp(&b.currency).then_with(by_size)
+        };
+        let at = self.largest.partition_point(|known| order(known, &line).is_lt());
+        let first = self.largest.partition_point(|known| known.currency < line.currency);
+        let end = self.largest.partition_point(|known| known.currency <= line.currency);
+        if at - first < LARGEST {
+            if end - first == LARGEST {
+                self.largest.remove(end - 1);
+            }
             self.largest.insert(at, line);
-            self.largest.truncate(LARGEST);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_lines_are_told_by_currency() {
+        let mut evidence = Evidence::default();
+        let amounts = ["3", "-50", "7", "1", "2", "4", "5", "6", "8", "9", "10", "-11", "12"];
+        for (currency, amount) in
+            [("JPY", "9000"), ("EUR", "1.5")].into_iter().chain(amounts.map(|a| ("USD", a)))
+        {
+            evidence.large(Large {
+                line: amount.to_owned(),
+                date: String::new(),
+                amount: Amount::parse(amount).unwrap(),
+                currency: currency.to_owned(),
+                reason: String::new(),
+                service: String::new(),
+                resource: String::new(),
+            });
+        }
+        let told: Vec<String> =
+            evidence.largest.iter().map(|l| format!("{} {}", l.currency, l.line)).collect();
+        let dollars = ["-50", "12", "-11", "10", "9", "8", "7", "6", "5", "4"];
+        let wanted: Vec<String> = ["EUR 1.5".to_owned(), "JPY 9000".to_owned()]
+            .into_iter()
+            .chain(dollars.map(|a| format!("USD {a}")))
+            .collect();
+        assert_eq!(told, wanted);
     }
 }

@@ -10,7 +10,6 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +28,7 @@ use crate::configuration;
 use crate::plan;
 use crate::reach::Reach;
 use crate::recompute::recompute;
+use crate::say::say;
 use crate::store;
 use evidence::Evidence;
 use suggest::{Change, Suggestion};
@@ -85,10 +85,7 @@ impl Unallocated {
             true => text::document(&self.tenant, &evidence, &suggested)?,
             false => text::text(&self.tenant, &evidence, &suggested, with_files),
         };
-        let mut out = std::io::stdout().lock();
-        out.write_all(said.as_bytes())
-            .and_then(|()| out.flush())
-            .context("nobody listens on stdout")?;
+        say(&said)?;
         Ok(0)
     }
 

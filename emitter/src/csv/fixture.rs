@@ -81,6 +81,7 @@ pub fn settings(aggregation: Aggregation, group_by: &[&str], columns: &[&str]) -
         id: EmitterId::parse("csv").unwrap(),
         kind: "csv".into(),
         dir: Some("out".into()),
+        file: None,
         format: FileFormat::Csv,
         aggregation,
         group_by: texts(group_by),

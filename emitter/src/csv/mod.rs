@@ -43,9 +43,6 @@ impl Format for Csv {
     fn begin(&self, file: NewFile, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
         Ok(Box::new(Layout::new(file, place, &self.shape)?))
     }
-    fn ending(&self) -> &'static str {
-        "csv"
-    }
     fn needs_cells(&self) -> bool {
         false
     }

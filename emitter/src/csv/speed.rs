@@ -70,7 +70,7 @@ fn rows_are_written_fast() {
     ] {
         let shape = Shape::of(&settings(aggregation, group, &[])).unwrap();
         let began = on_processor();
-        let file = NewFile::create(folder.path(), "speed.csv").unwrap();
+        let file = NewFile::create(&folder.path().join("speed.csv")).unwrap();
         let mut layout = Layout::new(file, &place(), &shape).unwrap();
         (0..turns).for_each(|_| rows.iter().for_each(|row| layout.row(row).unwrap()));
         layout.finish().unwrap();

@@ -27,7 +27,6 @@ use runtime::worker::{TaskContext, WorkError};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, spawn_blocking};
 
-use self::origins::Origins;
 use crate::error::EmitterError;
 use crate::sql;
 use crate::wire::PgDate;
@@ -55,25 +54,30 @@ pub async fn emit(
             context.tenant()
         ))
     })?;
-    let ecosystem = config.source(context.source()).map(|source| source.kind().to_owned());
+    let (tenant, source) = (context.tenant(), context.source());
+    let ecosystem = config.source(source).map(|source| source.kind().to_owned());
+    let place = |unit: &EmitUnit| Place {
+        tenant: tenant.clone(),
+        source: source.clone(),
+        date: unit.date,
+        ecosystem: ecosystem.clone(),
+    };
+    let step = format!("emit-{}", task.emitter);
+    let keys = |units: &[EmitUnit]| units.iter().map(|unit| (unit.date, unit.generation)).collect();
     let (mut done, mut failed) = (Vec::new(), Vec::new());
-    for unit in &task.units {
-        let place = Place {
-            tenant: context.tenant().clone(),
-            source: context.source().clone(),
-            date: unit.date,
-            ecosystem: ecosystem.clone(),
-        };
-        let emitted = match kinds::open(settings, &task.folder) {
-            Ok(emitter) => emit_unit(store, context, &task.emitter, emitter, unit, &place).await,
-            Err(error) => Err(error),
-        };
-        match emitted {
-            Ok(emitted) => done.push(emitted),
-            Err(error) => failed.push(((unit.date, unit.generation), error)),
+    let emitter: Arc<dyn Emitter> = match kinds::open(settings, &task.folder) {
+        Ok(emitter) => emitter.into(),
+        Err(error) => return reports(&step, None, vec![(keys(&task.units), error)]),
+    };
+    let together =
+        |a: &EmitUnit, b: &EmitUnit| emitter.is_monthly() && a.date.period() == b.date.period();
+    for units in task.units.chunk_by(together) {
+        let parts: Vec<(&EmitUnit, Place)> = units.iter().map(|unit| (unit, place(unit))).collect();
+        match emit_parts(store, context, &task.emitter, &emitter, &parts).await {
+            Ok(emitted) => done.extend(emitted),
+            Err(error) => failed.push((keys(units), error)),
         }
     }
-    let step = format!("emit-{}", task.emitter);
     reports(&step, (!done.is_empty()).then_some(Report::Emitted(done)), failed)
 }
 
@@ -85,15 +89,17 @@ struct Visible {
     rows: u64,
 }
 
-async fn emit_unit(
+/// One output: that of a date, or of several dates of a month.
+async fn emit_parts(
     store: &Store,
     context: &TaskContext,
     id: &EmitterId,
-    emitter: Box<dyn Emitter>,
-    unit: &EmitUnit,
-    place: &Place,
-) -> Result<Emitted, EmitterError> {
-    let emitter: Arc<dyn Emitter> = emitter.into();
+    emitter: &Arc<dyn Emitter>,
+    parts: &[(&EmitUnit, Place)],
+) -> Result<Vec<Emitted>, EmitterError> {
+    let Some((_, place)) = parts.first() else { return Ok(Vec::new()) };
+    let time =
+        if emitter.is_monthly() { place.date.period().to_string() } else { place.date.to_string() };
     let mut client = store.client().await?;
     loop {
         // The lock lives as long as the transaction: it cannot leak into the pool, whatever happens.
@@ -103,47 +109,62 @@ async fn emit_unit(
             .batch_execute(sql::EMIT_BOUNDS)
             .await
             .map_err(EmitterError::sql("begin an emission"))?;
-        lock(&transaction, id, place).await?;
-        let visible = visible(&transaction, place).await?;
-        if visible.generation < unit.generation.0 {
-            let (wanted, found) = (unit.generation, visible.generation);
-            return Err(EmitterError::Busy(format!(
-                "generation {wanted} of {} is not visible, {found} is",
-                place.date
-            )));
-        }
-        let found = match unit.recorded {
-            Some(recorded) if visible.generation == unit.generation.0 => {
-                find(&emitter, place, recorded).await?
+        lock(&transaction, id, place, &time).await?;
+        let visible = visible(&transaction, parts).await?;
+        for ((unit, place), visible) in parts.iter().zip(&visible) {
+            if visible.generation < unit.generation.0 {
+                let (wanted, found) = (unit.generation, visible.generation);
+                return Err(EmitterError::Busy(format!(
+                    "generation {wanted} of {} is not visible, {found} is",
+                    place.date
+                )));
             }
-            _ => None,
+        }
+        let found = match recorded(parts, &visible) {
+            Some(recorded) => find(emitter, place, recorded).await?,
+            None => None,
         };
         if let Some(published) = found {
             transaction.commit().await.map_err(EmitterError::sql("end an emission"))?;
-            return Ok(emitted(id, place, visible, published));
+            return Ok(emitted(id, parts, &visible, &published));
         }
-        let sealed = draft(&transaction, context, emitter.as_ref(), visible, place).await?;
-        if self::visible(&transaction, place).await?.generation != visible.generation {
+        let sealed = draft(&transaction, context, emitter.as_ref(), &visible, parts).await?;
+        if self::visible(&transaction, parts).await? != visible {
             tracing::debug!(date = %place.date, "a newer generation became visible meanwhile");
             continue;
         }
         let published = spawn_blocking(move || sealed.publish()).await.map_err(ended)??;
         transaction.commit().await.map_err(EmitterError::sql("end an emission"))?;
-        return Ok(emitted(id, place, visible, published));
+        return Ok(emitted(id, parts, &visible, &published));
     }
 }
 
-fn emitted(id: &EmitterId, place: &Place, visible: Visible, published: Published) -> Emitted {
-    Emitted {
+/// What was put there, if that was of just what is visible.
+fn recorded(parts: &[(&EmitUnit, Place)], visible: &[Visible]) -> Option<Content> {
+    let mut same = parts.iter().zip(visible).map(|((unit, _), visible)| {
+        unit.recorded.filter(|_| visible.generation == unit.generation.0)
+    });
+    let first = same.next()??;
+    same.all(|other| other == Some(first)).then_some(first)
+}
+
+fn emitted(
+    id: &EmitterId,
+    parts: &[(&EmitUnit, Place)],
+    visible: &[Visible],
+    published: &Published,
+) -> Vec<Emitted> {
+    let of = |((_, place), visible): (&(&EmitUnit, Place), &Visible)| Emitted {
         emitter: id.clone(),
         date: place.date,
         generation: proto::ids::Generation(visible.generation),
-        target: published.target,
+        target: published.target.clone(),
         rows: visible.rows,
         bytes: published.content.bytes,
         hash: published.content.hash,
         at: UtcSeconds(Timestamp::now().as_second()),
-    }
+    };
+    parts.iter().zip(visible).map(of).collect()
 }
 
 /// What lies outside, if it is what was put there; what somebody removed or changed is told.
@@ -161,21 +182,23 @@ async fn find(
     Ok(found)
 }
 
-/// Streams the rows of a generation into a draft and seals it.
+/// Streams the rows of the visible generations into a draft and seals it.
 async fn draft(
     transaction: &Transaction<'_>,
     context: &TaskContext,
     emitter: &dyn Emitter,
-    visible: Visible,
-    place: &Place,
+    visible: &[Visible],
+    parts: &[(&EmitUnit, Place)],
 ) -> Result<Box<dyn Sealed>, EmitterError> {
     let (sender, mut receiver) = mpsc::channel::<Vec<VisibleRow>>(CHUNKS);
-    let mut draft = emitter.open(place)?;
-    let mut origins = None;
+    let dates = || parts.iter().map(|(_, place)| place).zip(visible);
+    let Some((first, _)) = dates().next() else {
+        return Err(EmitterError::Integrity("an output of no date".into()));
+    };
+    let mut draft = emitter.open(first)?;
     if emitter.needs_cells() {
-        let (found, names) = Origins::place(transaction, context, visible, place).await?;
-        draft.provider_columns(&names)?;
-        origins = Some(found);
+        let names = origins::place(transaction, context, dates()).await?;
+        draft.provider_columns(&Vec::from_iter(names))?;
     }
     let writing = spawn_blocking(move || {
         let mut rows = 0_u64;
@@ -185,19 +208,30 @@ async fn draft(
         }
         Ok::<_, EmitterError>((draft, rows))
     });
-    let read = rows::read(transaction, context, visible, place, origins, sender).await;
+    let cells = emitter.needs_cells();
+    let read = async {
+        for (place, visible) in dates() {
+            let sender = sender.clone();
+            rows::read(transaction, context, *visible, place, cells, sender).await?;
+        }
+        Ok(())
+    };
+    let read = read.await;
+    drop(sender);
     // The sender is gone: the thread ends. Its own error says more than the closed channel that the reader saw.
     let written = writing.await.map_err(ended)?;
     let (draft, rows) = match (written, read) {
         (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
         (Ok(written), Ok(())) => written,
     };
-    if rows != visible.rows {
-        let text = format!(
-            "generation {} of {} has {} rows, {rows} were read",
-            visible.generation, place.date, visible.rows
-        );
-        return Err(EmitterError::Integrity(text));
+    let wanted: u64 = visible.iter().map(|visible| visible.rows).sum();
+    if rows != wanted {
+        let of =
+            dates().map(|(place, visible)| format!("{} of {}", visible.generation, place.date));
+        let of = of.collect::<Vec<_>>().join(", ");
+        return Err(EmitterError::Integrity(format!(
+            "generation {of}: {wanted} rows are visible, {rows} were read"
+        )));
     }
     spawn_blocking(move || draft.seal()).await.map_err(ended)?
 }
@@ -206,9 +240,9 @@ async fn lock(
     transaction: &Transaction<'_>,
     id: &EmitterId,
     place: &Place,
+    time: &str,
 ) -> Result<(), EmitterError> {
-    let date = place.date.to_string();
-    let texts = ["emit", place.tenant.as_str(), place.source.as_str(), &date, id.as_str()];
+    let texts = ["emit", place.tenant.as_str(), place.source.as_str(), time, id.as_str()];
     let [a, b, c, d, e, f, g, h, ..] = Hash128::of_texts(texts).0;
     let key = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
     let row = transaction.query_typed_one(sql::TRY_LOCK, &[(&key, Type::INT8)]).await;
@@ -216,12 +250,23 @@ async fn lock(
         return Ok(());
     }
     Err(EmitterError::Busy(format!(
-        "{date} of {}/{} is being emitted by another process",
+        "{time} of {}/{} is being emitted by another process",
         place.tenant, place.source
     )))
 }
 
-async fn visible(transaction: &Transaction<'_>, place: &Place) -> Result<Visible, EmitterError> {
+async fn visible(
+    transaction: &Transaction<'_>,
+    parts: &[(&EmitUnit, Place)],
+) -> Result<Vec<Visible>, EmitterError> {
+    let mut all = Vec::with_capacity(parts.len());
+    for (_, place) in parts {
+        all.push(visible_of(transaction, place).await?);
+    }
+    Ok(all)
+}
+
+async fn visible_of(transaction: &Transaction<'_>, place: &Place) -> Result<Visible, EmitterError> {
     let (tenant, source, date) = (place.tenant.as_str(), place.source.as_str(), PgDate(place.date));
     let key = [(&tenant as _, Type::TEXT), (&source as _, Type::TEXT), (&date as _, Type::DATE)];
     let row = transaction.query_typed_opt(sql::VISIBLE, &key).await;

@@ -27,29 +27,30 @@ pub struct Origins<'a, 't> {
     first: i64,
 }
 
-impl<'a, 't> Origins<'a, 't> {
-    /// The first pass: fills the table of places, which lives as long as the transaction, and finds the provider's own
-    /// columns (`x_`), sorted.
-    ///
-    /// # Errors
-    /// When Postgres fails or the archive is damaged.
-    pub async fn place(
-        transaction: &'a Transaction<'t>,
-        context: &TaskContext,
-        visible: Visible,
-        place: &'a Place,
-    ) -> Result<(Self, Vec<String>), EmitterError> {
-        let failed = || EmitterError::sql("place lines");
-        transaction.batch_execute(sql::CREATE_LINE_PLACES).await.map_err(failed())?;
-        let mut archived = lines(transaction, visible, place).await?;
-        let (mut at, mut names) = (0_i64, BTreeSet::new());
+/// The first pass over some dates: fills the table of places, which lives as long as the transaction, and finds the
+/// provider's own columns (`x_`).
+///
+/// # Errors
+/// When Postgres fails or the archive is damaged.
+pub async fn place<'p>(
+    transaction: &Transaction<'_>,
+    context: &TaskContext,
+    dates: impl Iterator<Item = (&'p Place, &'p Visible)>,
+) -> Result<BTreeSet<String>, EmitterError> {
+    let failed = || EmitterError::sql("place lines");
+    transaction.batch_execute(sql::CREATE_LINE_PLACES).await.map_err(failed())?;
+    let mut names = BTreeSet::new();
+    for (place, visible) in dates {
+        let mut archived = lines(transaction, *visible, place).await?;
+        let mut at = 0_i64;
         while let Some(batch) = next(&mut archived, place).await? {
             let own = batch.cell_names().filter(|name| name.starts_with("x_"));
             names.extend(own.map(str::to_owned));
             let sink = transaction.copy_in(sql::COPY_LINE_PLACES).await.map_err(failed())?;
             let mut copy = CopyIn::new(sink);
             for id in batch.ids() {
-                copy.tuples.start(2);
+                copy.tuples.start(3);
+                copy.tuples.date(place.date);
                 copy.tuples.bytes(&id.0.0);
                 copy.tuples.int8(at);
                 at += 1;
@@ -57,9 +58,22 @@ impl<'a, 't> Origins<'a, 't> {
             copy.finish().await.map_err(failed())?;
             context.progress.tick();
         }
+    }
+    Ok(names)
+}
+
+impl<'a, 't> Origins<'a, 't> {
+    /// Begins the second pass, over one date.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn of(
+        transaction: &'a Transaction<'t>,
+        visible: Visible,
+        place: &'a Place,
+    ) -> Result<Self, EmitterError> {
         let archived = lines(transaction, visible, place).await?;
-        let origins = Self { archived, place, lines: Arc::default(), first: 0 };
-        Ok((origins, names.into_iter().collect()))
+        Ok(Self { archived, place, lines: Arc::default(), first: 0 })
     }
 
     /// The batch that holds a line, and where it is in there. Places are asked for in order.

@@ -13,7 +13,7 @@ use crate::error::EmitterError;
 
 /// Where visible dates go. One implementation per kind.
 pub trait Emitter: Send + Sync {
-    /// Begins the new content of a date. Nothing of it is seen outside before [`Sealed::publish`].
+    /// Begins the new content of a date, or of its month. Nothing of it is seen outside before [`Sealed::publish`].
     ///
     /// # Errors
     /// When there is no place for it.
@@ -25,6 +25,8 @@ pub trait Emitter: Send + Sync {
     fn find(&self, place: &Place, recorded: Content) -> Result<Option<Published>, EmitterError>;
     /// Whether rows have to come with [`VisibleRow::origin`], which costs two passes over the archive.
     fn needs_cells(&self) -> bool;
+    /// Whether an output holds a whole month, instead of a date.
+    fn is_monthly(&self) -> bool;
 }
 
 /// Content under way, on a thread where it may block. Dropped, it leaves nothing behind.

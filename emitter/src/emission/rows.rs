@@ -23,7 +23,8 @@ use crate::wire::{PgAmount, PgDate, PgSeconds};
 /// Rows that are read at a time.
 const PIECE: i32 = 2_000;
 
-/// Sends the rows of a generation, piece by piece; a line's rows are never parted. With `origins`, each has its line.
+/// Sends the rows of a generation, piece by piece; a line's rows are never parted. With `cells`, for which
+/// [`super::origins::place`] was asked first, each has its line.
 ///
 /// # Errors
 /// When Postgres fails, a row lacks its line or a line its rows, or the receiver is gone.
@@ -32,11 +33,14 @@ pub async fn read(
     context: &TaskContext,
     visible: Visible,
     place: &Place,
-    mut origins: Option<Origins<'_, '_>>,
+    cells: bool,
     to: Sender<Vec<VisibleRow>>,
 ) -> Result<(), EmitterError> {
     let failed = || EmitterError::sql("read visible rows");
-    let cells = origins.is_some();
+    let mut origins = None;
+    if cells {
+        origins = Some(Origins::of(transaction, visible, place).await?);
+    }
     let statement = if cells { sql::PLACED_ROWS } else { sql::VISIBLE_ROWS };
     let types = [Type::TEXT, Type::DATE, Type::INT8, Type::INT8];
     let statement = transaction.prepare_typed(statement, &types).await.map_err(failed())?;

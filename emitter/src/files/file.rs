@@ -23,16 +23,18 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Begins the content of `name` in `folder`, which is made if it is not there.
+    /// Begins the content of the file at `target`, whose folder is made if it is not there.
     ///
     /// The temporary name is fixed, so that a crash leaves at most one file behind, which the next attempt takes over;
     /// a lock on it keeps away from a process that is still writing although it lost its database connection.
     ///
     /// # Errors
     /// When it cannot be made, or somebody is writing it.
-    pub fn create(folder: &Path, name: &str) -> Result<Self, EmitterError> {
+    pub fn create(target: &Path) -> Result<Self, EmitterError> {
+        let folder = target.parent().unwrap_or(Path::new(""));
         fs::create_dir_all(folder).map_err(failed("make folder", folder))?;
-        let temporary = folder.join(format!(".{name}.tmp"));
+        let name = target.file_name().unwrap_or_default();
+        let temporary = folder.join(format!(".{}.tmp", name.display()));
         let opened = File::options().write(true).create(true).truncate(false).open(&temporary);
         let file = opened.map_err(failed("create", &temporary))?;
         match file.try_lock() {
@@ -52,7 +54,7 @@ impl NewFile {
         }
         file.set_len(0).map_err(failed("empty", &temporary))?;
         let (folder, target, hasher) =
-            (folder.to_owned(), folder.join(name), blake3::Hasher::new());
+            (folder.to_owned(), target.to_owned(), blake3::Hasher::new());
         Ok(Self { folder, target, temporary, file, hasher, bytes: 0, published: false })
     }
 
@@ -162,7 +164,7 @@ mod tests {
     use super::*;
 
     fn put(folder: &Path, text: &str) -> Published {
-        let mut file = NewFile::create(folder, "a.csv").unwrap();
+        let mut file = NewFile::create(&folder.join("a.csv")).unwrap();
         file.write_all(text.as_bytes()).unwrap();
         Box::new(file.seal().unwrap()).publish().unwrap()
     }
@@ -184,7 +186,7 @@ mod tests {
         assert_eq!(inode(&target), before, "equal content is left as it lies");
         put(&folder, "two");
         assert_eq!(fs::read_to_string(&target).unwrap(), "two");
-        let mut given_up = NewFile::create(&folder, "a.csv").unwrap();
+        let mut given_up = NewFile::create(&folder.join("a.csv")).unwrap();
         given_up.write_all(b"half").unwrap();
         drop(given_up.seal().unwrap());
         assert_eq!(fs::read_to_string(&target).unwrap(), "two");
@@ -197,8 +199,8 @@ mod tests {
         fs::write(root.path().join(".a.csv.tmp"), "what a crash left, which is longer").unwrap();
         put(root.path(), "new");
         assert_eq!(fs::read_to_string(root.path().join("a.csv")).unwrap(), "new");
-        let writing = NewFile::create(root.path(), "a.csv").unwrap();
-        let refused = NewFile::create(root.path(), "a.csv").err().unwrap();
+        let writing = NewFile::create(&root.path().join("a.csv")).unwrap();
+        let refused = NewFile::create(&root.path().join("a.csv")).err().unwrap();
         assert!(matches!(refused, EmitterError::Busy(_)), "{refused}");
         drop(writing);
         put(root.path(), "newer");

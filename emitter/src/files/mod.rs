@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use csv::{QuoteStyle, Terminator, Writer, WriterBuilder};
 use proto::config::EmitterConfig;
+use proto::config::file_name::FileName;
 use proto::task::Content;
 
 use crate::emission::{Draft, Emitter, Place, Published};
@@ -27,15 +28,14 @@ pub trait Format: Send + Sync {
     /// # Errors
     /// When it cannot be written.
     fn begin(&self, file: NewFile, place: &Place) -> Result<Box<dyn Draft>, EmitterError>;
-    /// How the names of its files end, without the dot.
-    fn ending(&self) -> &'static str;
     /// As [`Emitter::needs_cells`].
     fn needs_cells(&self) -> bool;
 }
 
-/// An emitter of files `{dir}/{tenant}_{source}_{date}.{ending}`, each replaced as a whole.
+/// An emitter of files, named by a template and each replaced as a whole.
 pub struct FileEmitter<F> {
     dir: PathBuf,
+    name: FileName,
     format: F,
 }
 
@@ -48,25 +48,27 @@ impl<F: Format> FileEmitter<F> {
         let Some(dir) = &settings.dir else {
             return Err(refused(settings, "it needs `dir`, the folder of its files"));
         };
-        Ok(Self { dir: Path::new(folder).join(dir), format })
+        Ok(Self { dir: Path::new(folder).join(dir), name: settings.file_name(), format })
     }
 
-    fn name(&self, place: &Place) -> String {
-        let ending = self.format.ending();
-        format!("{}_{}_{}.{ending}", place.tenant, place.source, place.date)
+    fn path(&self, place: &Place) -> PathBuf {
+        self.dir.join(self.name.of(&place.tenant, &place.source, place.date))
     }
 }
 
 impl<F: Format> Emitter for FileEmitter<F> {
     fn open(&self, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
-        self.format.begin(NewFile::create(&self.dir, &self.name(place))?, place)
+        self.format.begin(NewFile::create(&self.path(place))?, place)
     }
     fn find(&self, place: &Place, recorded: Content) -> Result<Option<Published>, EmitterError> {
-        let path = self.dir.join(self.name(place));
+        let path = self.path(place);
         Ok(holds(&path, recorded)?.then(|| Published::at(&path, recorded)))
     }
     fn needs_cells(&self) -> bool {
         self.format.needs_cells()
+    }
+    fn is_monthly(&self) -> bool {
+        self.name.is_monthly()
     }
 }
 

@@ -84,9 +84,6 @@ impl Format for Focus {
         }
         Ok(Box::new(Layout::new(csv_writer(file), place, self.version)))
     }
-    fn ending(&self) -> &'static str {
-        self.format.ending()
-    }
     fn needs_cells(&self) -> bool {
         true
     }

@@ -106,7 +106,7 @@ fn rows_are_written_fast() {
     let folder = tempfile::tempdir().unwrap();
     for (what, version) in [("FOCUS 1.2", Version::V1_2), ("FOCUS 1.3", Version::V1_3)] {
         let began = on_processor();
-        let file = NewFile::create(folder.path(), "speed.csv").unwrap();
+        let file = NewFile::create(&folder.path().join("speed.csv")).unwrap();
         let mut layout = Layout::new(csv_writer(file), &place(), version);
         layout.head(&["x_Discount".to_owned()]).unwrap();
         let mut count = 0;
@@ -130,7 +130,7 @@ fn rows_of_parquet_are_written_fast() {
     let batches: Vec<_> = (0..10).map(|n| rows(&lines(n * 2_000, 2_000))).collect();
     let folder = tempfile::tempdir().unwrap();
     let began = on_processor();
-    let file = NewFile::create(folder.path(), "speed.parquet").unwrap();
+    let file = NewFile::create(&folder.path().join("speed.parquet")).unwrap();
     let table = Parquet::new(file, super::kinds::kind, 18);
     let mut layout = Layout::new(table, &place(), Version::V1_2);
     let mut count = 0;

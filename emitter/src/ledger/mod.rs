@@ -63,7 +63,7 @@ pub async fn commit(
         for unit in group {
             match alone(store, keeper, context, unit).await {
                 Ok(committed) => done.extend(committed),
-                Err(error) => failed.push(((unit.date, unit.generation), error)),
+                Err(error) => failed.push((vec![(unit.date, unit.generation)], error)),
             }
         }
     }

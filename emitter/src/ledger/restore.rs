@@ -40,7 +40,7 @@ pub async fn restore(
                 if error.class() == FailureClass::Data {
                     mark_damaged(store, context, unit).await?;
                 }
-                failed.push(((unit.date, unit.generation), error));
+                failed.push((vec![(unit.date, unit.generation)], error));
             }
         }
     }

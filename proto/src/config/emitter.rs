@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::file_name::FileName;
 use crate::ids::EmitterId;
 
 /// The columns of CSV files, in their order.
@@ -70,6 +71,9 @@ pub struct EmitterConfig {
     /// Folder of its files, relative to the configuration folder unless absolute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<String>,
+    /// What its files are called. `None`: as [`EmitterConfig::file_name`] says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileName>,
     /// The format of its files.
     #[serde(default, skip_serializing_if = "FileFormat::is_csv")]
     pub format: FileFormat,
@@ -124,6 +128,13 @@ impl FileFormat {
 }
 
 impl EmitterConfig {
+    /// What its files are called: `file`, or the usual name, of a month where rows are added up by month.
+    #[must_use]
+    pub fn file_name(&self) -> FileName {
+        let usual = || FileName::usual(self.aggregation == Aggregation::Monthly, self.format.ending());
+        self.file.clone().unwrap_or_else(usual)
+    }
+
     /// What rows of a CSV file are grouped by: `group_by` or [`CSV_GROUP_BY`], and the currency.
     #[must_use]
     pub fn csv_group_by(&self) -> Vec<&str> {

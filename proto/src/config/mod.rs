@@ -14,6 +14,7 @@
 //! | [`table`] | tables, owner directory, virtual tags |
 //! | [`driver`] | weights from outside a unit |
 //! | [`emitter`] | where visible dates go |
+//! | [`file_name`] | what an emitter's files are called |
 //! | [`trial`] | the tests that users write beside their rules |
 //! | [`hashing`] | which hash changes when |
 
@@ -29,6 +30,7 @@ use crate::time::UnitDate;
 pub mod driver;
 pub mod emitter;
 pub mod field;
+pub mod file_name;
 pub mod hashing;
 pub mod matching;
 pub mod rule;

@@ -172,6 +172,7 @@ fn outputs_and_guards_change_neither_rules_nor_lines() {
         id: crate::ids::EmitterId::parse("csv").unwrap(),
         kind: "csv".into(),
         dir: Some("out".into()),
+        file: None,
         format: FileFormat::Csv,
         aggregation: Aggregation::None,
         group_by: vec![],

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use proto::config::file_name::FileName;
 use proto::config::{
     Aggregation, CostShare, CostWindow, Driver, Duplicates, EmitterConfig, Field, FileFormat,
     FixedShares, FocusSettings, Guards, KeyPattern, Match, MetricOwner, Normaliser, OnBadLine,
@@ -261,6 +262,7 @@ fn emitter() -> EmitterConfig {
         id: EmitterId::parse("csv").expect("an id"),
         kind: "csv".into(),
         dir: Some("out/csv".into()),
+        file: Some(FileName::usual(false, "csv")),
         format: FileFormat::Csv,
         aggregation: Aggregation::Daily,
         group_by: vec!["source".into()],

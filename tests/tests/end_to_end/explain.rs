@@ -1,5 +1,7 @@
 //! `apportion explain`: from the archive alone, by the engine's own steps, and just what is stored.
 
+use std::collections::BTreeSet;
+
 use proto::line::Measure;
 use proto::money::{Amount, ExactSum};
 use tests::output::{Row, rows};
@@ -19,9 +21,11 @@ fn every_line_is_explained_from_the_archive_as_it_is_stored() {
     let mut stand = Stand::with_servers("explain", None).expect("servers");
     let lines = world::bill(31, "USD", day("2026-05-01"), 2, 20);
     let tenant = world::tenant("USD", "bill.csv", Measure::Effective);
-    stand.write("tenants/acme.yaml", &tenant);
+    let more = "sources:\n  more: { kind: focus, files: [more.csv] }\n";
+    stand.write("tenants/acme.yaml", tenant.replace("sources:\n", more));
     stand.write("bill.csv", world::csv(&lines));
-    assert_done(&stand.run_once(&[]), 2);
+    stand.write("more.csv", world::csv(&world::bill(32, "USD", day("2026-05-01"), 1, 0)));
+    assert_done(&stand.run_once(&[]), 3);
     // Neither the stream nor the source is needed.
     stand.wipe_nats().unwrap();
     stand.remove("bill.csv");
@@ -67,7 +71,7 @@ fn every_line_is_explained_from_the_archive_as_it_is_stored() {
     let key = told["rows"][0]["key"].as_str().unwrap().to_owned();
     let (code, of_row) = explain(&stand, &["--row", &key]);
     assert_eq!((code, &of_row["rows"][0]["wanted"]), (0, &true.into()), "{of_row}");
-    assert_eq!(of_row["configuration"]["place"], "tenants/acme.yaml:25:5", "{of_row}");
+    assert_eq!(of_row["configuration"]["place"], "tenants/acme.yaml:26:5", "{of_row}");
 
     // For people: no line above 100 columns, every rule with its verdict, and what a person must multiply.
     let shared = of_day.iter().find(|row| row["rule"] == "shared-cluster").unwrap();
@@ -87,6 +91,23 @@ fn every_line_is_explained_from_the_archive_as_it_is_stored() {
         run.said()
     };
     assert!(refused(&["--line", "ffffffffffffffffffff"]).contains("cloud/2026-05-01"));
+    // The start of an id that lines of two sources have names none of them.
+    let of = |source: &str| {
+        let rows = of_day.iter().filter(|row| row["source"] == source);
+        rows.map(|row| row["line_id"].clone()).collect::<BTreeSet<String>>()
+    };
+    let (cloud, more) = (of("cloud"), of("more"));
+    let start = more.iter().map(|id| &id[..1]).find(|s| cloud.iter().any(|id| id.starts_with(s)));
+    let start = start.expect("two ids that start alike");
+    let mut run = stand.start(&[&whose[..5], &["--line", start]].concat());
+    assert_eq!(run.end(tests::stand::PATIENCE).unwrap().code(), Some(2));
+    let said = run.said();
+    assert!(said.contains(&format!("several lines have an id that starts with {start}")), "{said}");
+    for (source, ids) in [("cloud", &cloud), ("more", &more)] {
+        for id in ids.iter().filter(|id| id.starts_with(start)) {
+            assert!(said.contains(&format!("\n  {source} 2026-05-01 {id}")), "{said}");
+        }
+    }
     assert!(
         refused(&["--identity", "tag:nobody"]).contains("identity tag:nobody has no row of acme")
     );

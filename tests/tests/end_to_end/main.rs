@@ -20,6 +20,8 @@ mod explain;
 mod focus;
 mod hold;
 mod kills;
+mod lint;
+mod months;
 mod plan;
 mod shared;
 mod storm;

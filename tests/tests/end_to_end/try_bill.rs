@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -160,6 +161,78 @@ fn without_a_terminal_nothing_is_asked_or_written_and_people_read_a_table() {
     let mut names: Vec<_> = names.map(|entry| entry.expect("it can be read").file_name()).collect();
     names.sort();
     assert_eq!(names, ["bill.csv", "temporary", "tenants"]);
+}
+
+/// `try` at a terminal of its own, where a person gives this answer: the exit code and what the person sees.
+fn answered(stand: &Stand, answer: &str) -> (Option<i32>, String) {
+    let terminal = nix::pty::openpty(None, None).expect("a terminal");
+    let side = || Stdio::from(terminal.slave.try_clone().expect("a side of the terminal"));
+    let mut command = Command::new(program::apportion());
+    command.args(["try", "bill.csv"]).current_dir(stand.config());
+    command.env_remove("NATS_URL").env_remove("DATABASE_URL");
+    command.stdin(side()).stdout(side()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the program starts");
+    // The terminal ends with the last who holds its other side.
+    drop((command, terminal.slave));
+    let mut person = fs::File::from(terminal.master);
+    let mut screen = person.try_clone().expect("a second handle");
+    let (told, seen) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut piece = [0; 4096];
+        while let Ok(count @ 1..) = screen.read(&mut piece) {
+            if told.send(piece[..count].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    let (mut said, mut asked) = (Vec::new(), false);
+    loop {
+        match seen.recv_timeout(PATIENCE) {
+            Ok(piece) => said.extend(piece),
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                child.kill().expect("it is ours");
+                panic!("it hangs:\n{}", text(&said));
+            }
+        }
+        if !asked && text(&said).ends_with("or Enter for none: ") {
+            asked = true;
+            person.write_all(format!("{answer}\n").as_bytes()).expect("it reads");
+        }
+    }
+    let said = text(&said);
+    assert!(asked, "{said}");
+    (child.wait().expect("it ends").code(), said)
+}
+
+#[test]
+fn at_a_terminal_a_person_is_asked_and_yes_writes_and_no_does_not() {
+    let (dollars, _) = lines();
+    let names = |answer: &str| {
+        let stand = Stand::new("try-terminal");
+        stand.write("bill.csv", world::csv(&dollars));
+        let (code, said) = answered(&stand, answer);
+        assert_eq!(code, Some(0), "{said}");
+        let written = stand.config().join("apportion/tenants/company.yaml").is_file();
+        let entries = fs::read_dir(stand.config()).expect("it is there").count();
+        if written {
+            assert!(said.contains("written: apportion/tenants/company.yaml"), "{said}");
+            let checked = Command::new(program::apportion())
+                .args(["config", "check", "--config", "apportion"])
+                .current_dir(stand.config())
+                .output()
+                .expect("the program starts");
+            assert!(checked.status.success(), "{}", text(&checked.stdout));
+        }
+        // Beside the bill and the folder that a stand has.
+        (written, entries - 2)
+    };
+    let names = &names;
+    std::thread::scope(|scope| {
+        let asked = ["y", "n"].map(|answer| scope.spawn(move || names(answer)));
+        let found = asked.map(|one| one.join().expect("it passes"));
+        assert_eq!(found, [(true, 1), (false, 0)]);
+    });
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod oracle;
 mod owners;
 mod property;
 mod speed;
+mod survey;
 mod tiers;
 mod trace;
 mod trials;

@@ -253,6 +253,9 @@ pub struct Emitter {
     pub kind: Option<String>,
     /// Folder of its files, relative to the configuration folder.
     pub dir: Option<String>,
+    /// Files below `dir`, with `{tenant}`, `{source}`, `{date}` (`2026-05-01`) and `{month}` (`2026-05`). Without
+    /// `{date}` a file holds a month. Left out: `{tenant}_{source}_{date}.csv` (or `.parquet`), or `_{month}` with `aggregation: monthly`.
+    pub file: Option<String>,
     /// Format of its files, for kind focus: `csv` (left out: that) or `parquet`.
     pub format: Option<String>,
     /// Decimals of the numbers in Parquet files, from 0 to 28; left out: 18. A number with more is refused.

@@ -65,9 +65,14 @@ fn tenants_that_would_write_the_same_files() {
     let (one, other) = (tenant("prod_aws", "out"), tenant("aws", "./out/"));
     assert_eq!(
         problems(&[("tenants/acme.yaml", &one), ("tenants/acme_prod.yaml", &other)]),
-        "tenants/acme_prod.yaml: emitter `csv` writes files acme_prod_aws_DATE for source `aws`, as tenant acme does \
-         for source `prod_aws` (give it another `dir`, or rename the source)"
+        "tenants/acme_prod.yaml:2:13: emitter `csv` writes files acme_prod_aws_DATE.csv for source `aws`, as emitter \
+         `csv` of tenant acme does for source `prod_aws` (give it another `dir` or `file`)\n  \
+         2 | emitters: { csv: { dir: ./out/ } }\n    |             ^"
     );
+    let two = "sources: { a: { kind: focus, files: [a.csv] }, b: { kind: focus, files: [b.csv] } }
+emitters: { csv: { dir: x, file: \"{date}.csv\" } }";
+    let found = problems(&[("tenants/acme.yaml", two)]);
+    assert!(found.contains("(add {source} to `file`)"), "{found}");
     let elsewhere = tenant("aws", "out/prod");
     let files = [("tenants/acme.yaml", one.as_str()), ("tenants/acme_prod.yaml", &elsewhere)];
     assert_eq!(load(folder(&files).path(), &no_env).unwrap().tenants.len(), 2);

@@ -350,11 +350,22 @@ fn tests_and_emitters() {
     }
     one(
         "emitters: { csv: { dir: x }, b: { kind: csv, dir: x } }",
-        "2:30: emitter `b` writes the same files as the one in line 2 (give it another `dir`)",
+        "2:13: emitter `csv` writes files acme_cloud_DATE.csv for source `cloud`, as emitter `b` of tenant acme does for \
+         source `cloud` (give it another `dir` or `file`)",
+    );
+    one(
+        "emitters: { csv: { dir: x, file: \"{day}.csv\" } }",
+        "2:34: `file` is \"{day}.csv\" (`{day}` stands for nothing: there are {tenant}, {source}, {date} and {month})",
+    );
+    one(
+        "emitters: { csv: { dir: x, aggregation: monthly, file: \"{source}/{date}.csv\" } }",
+        "2:56: `file`: rows that are added up by month need a file of the month (write {month} instead of {date}, or \
+         remove `file`)",
     );
     one(
         "emitters: { focus: { dir: x, format: parquet }, parquet: { dir: x } }",
-        "2:49: emitter `parquet` writes the same files as the one in line 2 (give it another `dir`)",
+        "2:49: emitter `parquet` writes files acme_cloud_DATE.parquet for source `cloud`, as emitter `focus` of tenant acme does \
+          for source `cloud` (give it another `dir` or `file`)",
     );
     one(
         "emitters: { csv: { dir: x, format: parquet } }",
@@ -399,7 +410,7 @@ fn tests_and_emitters() {
 fn what_does_not_run_yet_is_refused_by_name() {
     let text = "groups: { g: [a] }
 drivers: { d: { ledger: { sources: all } } }
-emitters: { csv: { dir: x, aggregation: monthly }, focus: { dir: z, lookback: 30d }, prometheus: {} }
+emitters: { csv: { dir: x, aggregation: monthly }, focus: { dir: z, lookback: 30d, group_by: [rule] }, prometheus: {} }
 allocation:
 - { id: one, chain: [ { usage_ratio: d } ] }
 - { id: two, chain: [ { composition: [ { percent: 100, chain: [ { in_proportion_to_cost: {} } ] } ] } ] }
@@ -411,8 +422,7 @@ allocation:
         "driver `d`: drivers with `ledger` do not run yet (remove the driver, and what uses it)",
         "rule `one`: usage_ratio by driver `d` does not run yet (use { metric: [NAME…] }, `fixed` or `even`)",
         "rule `two`: in_proportion_to_cost runs over the line's date only (write `window: date`)",
-        "emitter `csv`: `aggregation: monthly` does not run yet (write `aggregation: daily`, or remove it)",
-        "emitter `focus`: `lookback` does nothing yet for kind focus (remove it)",
+        "emitter `focus`: `group_by` does nothing yet for kind focus (remove it)",
         "emitter `prometheus`: kind prometheus does not run yet (remove the emitter; kinds csv, focus and parquet run)",
     ];
     assert_eq!(found, wanted.map(|text| format!("tenants/acme.yaml: {text}")));
