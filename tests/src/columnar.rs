@@ -156,20 +156,24 @@ pub fn rows(folder: &Path) -> Result<BTreeMap<String, Vec<Row>>> {
 }
 
 fn text(field: Field) -> Result<String> {
-    Ok(match field {
-        Field::Null => String::new(),
-        Field::Str(text) => text,
-        Field::Long(number) => number.to_string(),
-        Field::TimestampMicros(micros) => UtcSeconds(micros / 1_000_000).to_string(),
-        Field::Decimal(decimal) => {
-            let bytes = decimal.data().try_into().context("a decimal of 16 bytes")?;
-            let mut units = i128::from_be_bytes(bytes);
-            let mut scale = u32::try_from(decimal.scale())?;
-            while scale > 0 && units % 10 == 0 {
-                (units, scale) = (units / 10, scale - 1);
-            }
-            Amount::from_parts(units, scale).context("a number of ours")?.to_text().to_string()
-        }
-        other => bail!("a value of another type: {other:?}"),
-    })
+    if let Field::Str(text) = field {
+        return Ok(text);
+    }
+    if let Field::Null = field {
+        return Ok(String::new());
+    }
+    if let Field::Long(number) = field {
+        return Ok(number.to_string());
+    }
+    if let Field::TimestampMicros(micros) = field {
+        return Ok(UtcSeconds(micros / 1_000_000).to_string());
+    }
+    let Field::Decimal(decimal) = field else { bail!("a value of another type: {field:?}") };
+    let bytes = decimal.data().try_into().context("a decimal of 16 bytes")?;
+    let mut units = i128::from_be_bytes(bytes);
+    let mut scale = u32::try_from(decimal.scale())?;
+    while scale > 0 && units % 10 == 0 {
+        (units, scale) = (units / 10, scale - 1);
+    }
+    Ok(Amount::from_parts(units, scale).context("a number of ours")?.to_text().to_string())
 }

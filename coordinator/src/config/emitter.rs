@@ -20,7 +20,16 @@ pub const EMITTER_KINDS: [&str; 5] = ["csv", "focus", "parquet", "prometheus", "
 pub const FOCUS_VERSIONS: [&str; 2] = ["1.2", "1.3"];
 /// Keys of an emitter.
 pub const EMITTER_KEYS: [&str; 10] = [
-    "kind", "dir", "file", "format", "decimals", "aggregation", "group_by", "columns", "lookback", "version",
+    "kind",
+    "dir",
+    "file",
+    "format",
+    "decimals",
+    "aggregation",
+    "group_by",
+    "columns",
+    "lookback",
+    "version",
 ];
 
 /// Reads `emitters`, sorted by id.

@@ -131,7 +131,8 @@ impl EmitterConfig {
     /// What its files are called: `file`, or the usual name, of a month where rows are added up by month.
     #[must_use]
     pub fn file_name(&self) -> FileName {
-        let usual = || FileName::usual(self.aggregation == Aggregation::Monthly, self.format.ending());
+        let usual =
+            || FileName::usual(self.aggregation == Aggregation::Monthly, self.format.ending());
         self.file.clone().unwrap_or_else(usual)
     }
 
