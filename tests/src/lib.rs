@@ -6,9 +6,11 @@
 //! | [`stand`] | a temporary folder with a configuration and a data folder, and runs over them |
 //! | [`world`] | seeded FOCUS bills, with the sums that they must come to |
 //! | [`output`] | emitted CSV files: their sums, and whether they were touched |
+//! | [`columnar`] | bills as Parquet, and emitted Parquet files |
 //! | [`focus`] | what FOCUS 1.2 files have to hold |
 //! | [`processes`] | who runs below a process, and how to kill it |
 
+pub mod columnar;
 pub mod focus;
 pub mod output;
 pub mod processes;

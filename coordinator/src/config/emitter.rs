@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use proto::config::emitter::{CSV_COLUMNS, CSV_SUMS};
+use proto::config::emitter::{CSV_COLUMNS, CSV_SUMS, DECIMALS_MAX};
 use proto::config::file_name::FileName;
-use proto::config::{Aggregation, EmitterConfig, TenantConfig};
+use proto::config::{Aggregation, EmitterConfig, FileFormat, TenantConfig};
 use proto::ids::{EmitterId, SourceId, TenantId};
 
 use super::places::Places;
@@ -19,8 +19,18 @@ pub const EMITTER_KINDS: [&str; 5] = ["csv", "focus", "parquet", "prometheus", "
 /// Versions of FOCUS that an emitter can be asked for; what runs today is said by `unbuilt`.
 pub const FOCUS_VERSIONS: [&str; 2] = ["1.2", "1.3"];
 /// Keys of an emitter.
-pub const EMITTER_KEYS: [&str; 8] =
-    ["kind", "dir", "file", "aggregation", "group_by", "columns", "lookback", "version"];
+pub const EMITTER_KEYS: [&str; 10] = [
+    "kind",
+    "dir",
+    "file",
+    "format",
+    "decimals",
+    "aggregation",
+    "group_by",
+    "columns",
+    "lookback",
+    "version",
+];
 
 /// Reads `emitters`, sorted by id.
 pub fn emitters(node: &Node, cx: &mut Cx<'_>) -> Vec<EmitterConfig> {
@@ -107,6 +117,8 @@ fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {
     let lookback =
         map.get("lookback").map(|node| read::parsed(node, "`lookback`", cx.report, scalar::days));
     let version = map.get("version").map(|node| version(node, kind, cx));
+    let format = format(&map, kind, cx);
+    let decimals = map.get("decimals").map(|node| decimals(node, format, cx));
     let file = map.get("file").map(|node| {
         read::parsed(node, "`file`", cx.report, |text| {
             text.parse::<FileName>().map_err(|error| error.to_string())
@@ -116,15 +128,47 @@ fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {
         id: id?,
         kind: kind?.to_owned(),
         dir,
+        format,
         file: file.map_or(Some(None), |file| file.map(Some))?,
         aggregation: aggregation?,
         group_by: Vec::new(),
         columns: Vec::new(),
         lookback_days: lookback.map_or(Some(None), |days| days.map(Some))?,
         version: version.map_or(Some(None), |version| version.map(Some))?,
+        decimals: decimals.map_or(Some(None), |decimals| decimals.map(Some))?,
     };
     columns(&map, &mut emitter, cx.report);
     Some(emitter)
+}
+
+/// The format of its files; kind `parquet` is FOCUS rows as Parquet.
+fn format(map: &Map<'_>, kind: Option<&str>, cx: &mut Cx<'_>) -> FileFormat {
+    let own = if kind == Some("parquet") { FileFormat::Parquet } else { FileFormat::Csv };
+    let Some(node) = map.get("format") else { return own };
+    let words = [("csv", FileFormat::Csv), ("parquet", FileFormat::Parquet)];
+    let Some(format) = read::word(node, "`format`", &words, cx.report) else { return own };
+    if format != own && kind != Some("focus") {
+        let what = format!("kind {} has files of its own format", kind.unwrap_or_default());
+        cx.report.at(&node.at, what, "remove `format`, or use kind focus");
+    }
+    format
+}
+
+/// Decimals of the numbers in Parquet files.
+fn decimals(node: &Node, format: FileFormat, cx: &mut Cx<'_>) -> Option<u32> {
+    if format.is_csv() {
+        cx.report.at(
+            &node.at,
+            "`decimals` is for Parquet: CSV has all of each number",
+            "remove it",
+        );
+    }
+    read::parsed(node, "`decimals`", cx.report, |text| {
+        let number = text.parse().ok().filter(|decimals| *decimals <= DECIMALS_MAX);
+        number.ok_or_else(|| {
+            format!("write a whole number from 0 to {DECIMALS_MAX}, or remove it: 18")
+        })
+    })
 }
 
 /// Reads `group_by` and `columns`; for CSV files also checks them, and `aggregation`.
@@ -209,7 +253,7 @@ fn names(
 
 /// The version of a format: for FOCUS one of [`FOCUS_VERSIONS`], because a bare `1.20` is another text.
 fn version(node: &Node, kind: Option<&str>, cx: &mut Cx<'_>) -> Option<String> {
-    if kind != Some("focus") {
+    if !matches!(kind, Some("focus" | "parquet")) {
         return read::text(node, "`version`", cx.report).map(str::to_owned);
     }
     read::parsed(node, "`version`", cx.report, |text| {

@@ -100,17 +100,17 @@ impl Found {
         let id = &emitter.id;
         self.path = vec!["emitters".to_owned(), id.to_string()];
         let kind = emitter.kind.as_str();
-        if !matches!(kind, "csv" | "focus") {
+        if !matches!(kind, "csv" | "focus" | "parquet") {
             self.add(
                 format!("emitter `{id}`: kind {kind} does not run yet"),
-                "remove the emitter; kinds csv and focus run",
+                "remove the emitter; kinds csv, focus and parquet run",
             );
             return;
         }
         let settings = [
-            ("aggregation", kind == "focus" && emitter.aggregation != Aggregation::None),
-            ("group_by", kind == "focus" && !emitter.group_by.is_empty()),
-            ("columns", kind == "focus" && !emitter.columns.is_empty()),
+            ("aggregation", kind != "csv" && emitter.aggregation != Aggregation::None),
+            ("group_by", kind != "csv" && !emitter.group_by.is_empty()),
+            ("columns", kind != "csv" && !emitter.columns.is_empty()),
             ("version", kind == "csv" && emitter.version.is_some()),
         ];
         for (key, _) in settings.into_iter().filter(|(_, set)| *set) {

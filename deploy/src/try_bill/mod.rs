@@ -37,7 +37,7 @@ const SOURCE: &str = "bill";
 /// `try`.
 #[derive(Debug, Args)]
 pub struct Try {
-    /// FOCUS files: CSV, plain or compressed with gzip or zstd
+    /// FOCUS files: CSV, plain or compressed with gzip or zstd, or Parquet
     #[arg(value_name = "BILL", required = true)]
     pub bills: Vec<String>,
     /// What names the owner: tag.KEY or a column [default: what covers most of the cost]

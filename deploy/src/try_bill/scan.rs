@@ -7,9 +7,8 @@ use anyhow::{Result, ensure};
 use gatherer::sources::focus::columns::{self, COLUMNS};
 use gatherer::sources::focus::files::{self, Listed};
 use gatherer::sources::focus::header::{ColumnNames, Layout};
-use gatherer::sources::focus::open::Opened;
-use gatherer::sources::focus::read::{damaged, header};
-use gatherer::sources::focus::records::{Record, Records};
+use gatherer::sources::focus::input::Input;
+use gatherer::sources::focus::records::Record;
 use gatherer::sources::focus::refusal::{is_null, number};
 use proto::config::Field;
 use proto::currency::Currency;
@@ -126,7 +125,7 @@ pub fn scan(folder: &Path, entries: &[String], by: Option<&Field>) -> Result<Sca
     let listed = files::list(folder, entries)?;
     let mut costs = COSTS.to_vec();
     for file in &listed {
-        let mut records = Records::new(Opened::open(file)?);
+        let mut records = Input::open(file)?;
         // What cannot be read is told when the file is looked at.
         if let Ok(Some(first)) = records.read() {
             let names = column_names(&first);
@@ -174,21 +173,16 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     fn file(&mut self, file: &Listed) -> Result<BillFile> {
-        let opened = Opened::open(file)?;
-        let format = match opened {
-            Opened::Plain(_) => "CSV",
-            Opened::Gzip(_) => "CSV in gzip",
-            Opened::Zstd(_) => "CSV in zstd",
-        };
-        let mut records = Records::new(opened);
-        let layout = header(file, &mut records, self.cost, &mut ColumnNames::default())?;
+        let mut records = Input::open(file)?;
+        let format = records.format();
+        let layout = records.header(file, self.cost, &mut ColumnNames::default())?;
         let columns = self.key_columns(&layout);
         let mut lines = 0;
         loop {
             match records.read() {
                 Ok(Some(record)) => self.record(&record, &layout, &columns),
                 Ok(None) => break,
-                Err(error) => return Err(damaged(file, &records, error).into()),
+                Err(error) => return Err(records.damaged(file, error).into()),
             }
             lines += 1;
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use proto::config::{Aggregation, EmitterConfig};
+use proto::config::{Aggregation, EmitterConfig, FileFormat};
 use proto::hash::Hash128;
 use proto::ids::{EmitterId, SourceId, TenantId};
 use proto::line::LineId;
@@ -82,10 +82,12 @@ pub fn settings(aggregation: Aggregation, group_by: &[&str], columns: &[&str]) -
         kind: "csv".into(),
         dir: Some("out".into()),
         file: None,
+        format: FileFormat::Csv,
         aggregation,
         group_by: texts(group_by),
         columns: texts(columns),
         lookback_days: None,
         version: None,
+        decimals: None,
     }
 }

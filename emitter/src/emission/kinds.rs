@@ -15,10 +15,12 @@ use crate::focus::Focus;
 pub fn open(settings: &EmitterConfig, folder: &str) -> Result<Box<dyn Emitter>, EmitterError> {
     match settings.kind.as_str() {
         "csv" => Ok(Box::new(FileEmitter::new(settings, folder, Csv::new(settings)?)?)),
-        "focus" => Ok(Box::new(FileEmitter::new(settings, folder, Focus::new(settings)?)?)),
+        "focus" | "parquet" => {
+            Ok(Box::new(FileEmitter::new(settings, folder, Focus::new(settings)?)?))
+        }
         kind => {
             let text = format!(
-                "emitter {}: kind {kind} is not built yet; use csv or focus, or remove the emitter",
+                "emitter {}: kind {kind} is not built yet; use csv, focus or parquet, or remove the emitter",
                 settings.id
             );
             Err(EmitterError::Settings(text))

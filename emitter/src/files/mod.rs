@@ -1,6 +1,9 @@
 //! Files: what every kind of output that lies in a folder shares. A kind says only how rows are written: its [`Format`].
 
 mod file;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod table;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,6 +17,9 @@ use crate::emission::{Draft, Emitter, Place, Published};
 use crate::error::EmitterError;
 pub use file::NewFile;
 use file::holds;
+#[cfg(feature = "parquet")]
+pub use parquet::{Kind, Parquet};
+pub use table::{Fault, Table};
 
 /// How the rows of a file are written.
 pub trait Format: Send + Sync {

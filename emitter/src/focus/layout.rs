@@ -1,10 +1,8 @@
-//! Rows as CSV: UTF-8, LF, RFC 4180.
+//! Rows as records of cells, for a table of any format.
 //!
 //! Cells are written as they are, without a guard against formulas: other programs join on them.
 
-use std::io::Write;
-
-use csv::{ByteRecord, Writer};
+use csv::ByteRecord;
 use proto::line::{Lines, Measure};
 use proto::money::{Amount, Share};
 
@@ -14,11 +12,11 @@ use super::columns::{Allocated, Column, Content, OWN, Version, of_provider};
 use super::split::{self, Parts};
 use crate::emission::{Origin, Place, VisibleRow};
 use crate::error::EmitterError;
-use crate::files::csv_writer;
+use crate::files::{Fault, Table};
 
 /// Writes rows.
-pub struct Layout<W: Write> {
-    out: Writer<W>,
+pub struct Layout<T: Table> {
+    out: T,
     place: Place,
     columns: &'static [Column],
     /// The provider's columns: the name that is written, and their own. Together with the header they are there once it
@@ -40,12 +38,12 @@ struct Parted {
     ratios: Vec<Amount>,
 }
 
-impl<W: Write> Layout<W> {
+impl<T: Table> Layout<T> {
     /// Nothing written yet.
     #[must_use]
-    pub fn new(out: W, place: &Place, version: Version) -> Self {
+    pub fn new(out: T, place: &Place, version: Version) -> Self {
         Self {
-            out: csv_writer(out),
+            out,
             place: place.clone(),
             columns: version.columns(),
             provider: None,
@@ -192,16 +190,16 @@ impl<W: Write> Layout<W> {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn finish(mut self) -> Result<W, EmitterError> {
+    pub fn finish(mut self) -> Result<T::Out, EmitterError> {
         self.head(&[])?;
         let place = self.place;
-        self.out.into_inner().map_err(|error| failed(&place, error.into_error()))
+        self.out.finish().map_err(|fault| failed(&place, fault))
     }
 
     fn end_record(&mut self) -> Result<(), EmitterError> {
-        let written = self.out.write_byte_record(&self.record);
+        let written = self.out.record(&self.record);
         self.record.clear();
-        written.map_err(|error| failed(&self.place, error.into()))
+        written.map_err(|fault| failed(&self.place, fault))
     }
 }
 
@@ -228,7 +226,10 @@ fn wholes(lines: &Lines, at: usize) -> [Amount; 4] {
     Measure::ALL.map(|m| lines.measure(m as usize, at).unwrap_or(lines.amount[at]))
 }
 
-fn failed(place: &Place, error: std::io::Error) -> EmitterError {
+fn failed(place: &Place, fault: Fault) -> EmitterError {
     let path = format!("the FOCUS file of {}/{} for {}", place.tenant, place.source, place.date);
-    EmitterError::File { what: "write", path, error }
+    match fault {
+        Fault::Io(error) => EmitterError::File { what: "write", path, error },
+        Fault::Cell(what) => EmitterError::Settings(format!("failed to write {path}: {what}")),
+    }
 }

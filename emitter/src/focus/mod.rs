@@ -1,4 +1,4 @@
-//! FOCUS 1.2 or 1.3 Cost and Usage as CSV.
+//! FOCUS 1.2 or 1.3 Cost and Usage as CSV or Parquet.
 //!
 //! | file | what |
 //! |---|---|
@@ -6,27 +6,40 @@
 //! | [`cells`] | a line's cells, as FOCUS wants them |
 //! | [`allocated`] | what FOCUS 1.3 says of a part of a split line |
 //! | [`split`] | parts of numbers that facts do not carry |
-//! | [`layout`] | rows as CSV |
+//! | [`layout`] | rows as records |
+//! | `kinds` | what columns hold, for Parquet |
 
 mod allocated;
 mod cells;
 mod columns;
+#[cfg(feature = "parquet")]
+mod kinds;
 mod layout;
 #[cfg(test)]
 mod speed;
 mod split;
 
-use proto::config::{Aggregation, EmitterConfig};
+use proto::config::{Aggregation, EmitterConfig, FileFormat};
 
 use crate::emission::{Draft, Place, Sealed, VisibleRow};
 use crate::error::EmitterError;
-use crate::files::{Format, NewFile, refused};
+#[cfg(feature = "parquet")]
+use crate::files::Parquet;
+use crate::files::{Format, NewFile, Table, csv_writer, refused};
 use columns::Version;
 use layout::Layout;
+
+/// Decimals of the numbers in Parquet files where nothing else is asked for: the type that readers take for numbers
+/// without one, with room for sums.
+#[cfg(feature = "parquet")]
+const DECIMALS: u32 = 18;
 
 /// The format of FOCUS files.
 pub struct Focus {
     version: Version,
+    format: FileFormat,
+    #[cfg(feature = "parquet")]
+    decimals: u32,
 }
 
 impl Focus {
@@ -44,23 +57,39 @@ impl Focus {
         if !settings.columns.is_empty() {
             return refused("focus has the columns of its version: remove `columns`");
         }
-        match Version::of(settings.version.as_deref()) {
-            Some(version) => Ok(Self { version }),
-            None => refused("focus writes version 1.2 or 1.3: write `version: \"1.2\"`"),
+        #[cfg(not(feature = "parquet"))]
+        if settings.format == FileFormat::Parquet {
+            return refused(
+                "this program was built without Parquet: write `format: csv`, or build with the feature `parquet`",
+            );
         }
+        let Some(version) = Version::of(settings.version.as_deref()) else {
+            return refused("focus writes version 1.2 or 1.3: write `version: \"1.2\"`");
+        };
+        Ok(Self {
+            version,
+            format: settings.format,
+            #[cfg(feature = "parquet")]
+            decimals: settings.decimals.unwrap_or(DECIMALS),
+        })
     }
 }
 
 impl Format for Focus {
     fn begin(&self, file: NewFile, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
-        Ok(Box::new(Layout::new(file, place, self.version)))
+        #[cfg(feature = "parquet")]
+        if self.format == FileFormat::Parquet {
+            let table = Parquet::new(file, kinds::kind, self.decimals);
+            return Ok(Box::new(Layout::new(table, place, self.version)));
+        }
+        Ok(Box::new(Layout::new(csv_writer(file), place, self.version)))
     }
     fn needs_cells(&self) -> bool {
         true
     }
 }
 
-impl Draft for Layout<NewFile> {
+impl<T: Table<Out = NewFile>> Draft for Layout<T> {
     fn provider_columns(&mut self, names: &[String]) -> Result<(), EmitterError> {
         self.head(names)
     }

@@ -12,7 +12,7 @@ use super::layout::Layout;
 use crate::csv::fixture::{amount, place, row};
 use crate::csv::speed::{on_processor, told};
 use crate::emission::{Origin, VisibleRow};
-use crate::files::NewFile;
+use crate::files::{NewFile, csv_writer};
 
 /// A batch in the shape of a FOCUS 1.2 bill of a cloud.
 fn lines(first: usize, count: usize) -> Arc<Lines> {
@@ -107,7 +107,7 @@ fn rows_are_written_fast() {
     for (what, version) in [("FOCUS 1.2", Version::V1_2), ("FOCUS 1.3", Version::V1_3)] {
         let began = on_processor();
         let file = NewFile::create(&folder.path().join("speed.csv")).unwrap();
-        let mut layout = Layout::new(file, &place(), version);
+        let mut layout = Layout::new(csv_writer(file), &place(), version);
         layout.head(&["x_Discount".to_owned()]).unwrap();
         let mut count = 0;
         for rows in (0..turns).flat_map(|_| &batches) {
@@ -118,4 +118,26 @@ fn rows_are_written_fast() {
         let rate = told(what, count, began);
         assert!(rate > 150_000 || cfg!(debug_assertions), "{rate} rows/s");
     }
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+#[ignore = "measures: cargo test --release -p emitter --features parquet speed -- --ignored --nocapture --test-threads 1"]
+fn rows_of_parquet_are_written_fast() {
+    use crate::files::Parquet;
+
+    let turns = if cfg!(debug_assertions) { 1 } else { 10 };
+    let batches: Vec<_> = (0..10).map(|n| rows(&lines(n * 2_000, 2_000))).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let began = on_processor();
+    let file = NewFile::create(&folder.path().join("speed.parquet")).unwrap();
+    let table = Parquet::new(file, super::kinds::kind, 18);
+    let mut layout = Layout::new(table, &place(), Version::V1_2);
+    let mut count = 0;
+    for rows in (0..turns).flat_map(|_| &batches) {
+        rows.chunk_by(|a, b| a.line == b.line).for_each(|rows| layout.line(rows).unwrap());
+        count += rows.len();
+    }
+    layout.finish().unwrap();
+    told("FOCUS 1.2 as Parquet", count, began);
 }

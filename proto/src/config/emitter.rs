@@ -74,6 +74,9 @@ pub struct EmitterConfig {
     /// What its files are called. `None`: as [`EmitterConfig::file_name`] says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileName>,
+    /// The format of its files.
+    #[serde(default, skip_serializing_if = "FileFormat::is_csv")]
+    pub format: FileFormat,
     /// How rows are added up.
     #[serde(default)]
     pub aggregation: Aggregation,
@@ -89,13 +92,47 @@ pub struct EmitterConfig {
     /// Version of the format, where the kind has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Decimals of the numbers in Parquet files, from 0 to [`DECIMALS_MAX`]. `None`: the kind's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimals: Option<u32>,
+}
+
+/// The most decimals that a number has: [`crate::money::MAX_SCALE`].
+pub const DECIMALS_MAX: u32 = crate::money::MAX_SCALE;
+
+/// How the files of an emitter are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileFormat {
+    /// CSV.
+    #[default]
+    Csv,
+    /// Parquet.
+    Parquet,
+}
+
+impl FileFormat {
+    /// Whether it is CSV.
+    #[must_use]
+    pub fn is_csv(&self) -> bool {
+        *self == Self::Csv
+    }
+    /// How the names of its files end, without the dot.
+    #[must_use]
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+        }
+    }
 }
 
 impl EmitterConfig {
     /// What its files are called: `file`, or the usual name, of a month where rows are added up by month.
     #[must_use]
     pub fn file_name(&self) -> FileName {
-        let usual = || FileName::usual(self.aggregation == Aggregation::Monthly, "csv");
+        let usual =
+            || FileName::usual(self.aggregation == Aggregation::Monthly, self.format.ending());
         self.file.clone().unwrap_or_else(usual)
     }
 

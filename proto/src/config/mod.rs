@@ -43,7 +43,7 @@ mod visible;
 mod tests;
 
 pub use driver::{CostWindow, Driver, MetricOwner, SourceScope};
-pub use emitter::{Aggregation, EmitterConfig};
+pub use emitter::{Aggregation, EmitterConfig, FileFormat};
 pub use field::{Field, FieldError};
 pub use hashing::{CanonicalError, ENGINE_VERSION};
 pub use matching::{Match, Pattern};

@@ -173,11 +173,13 @@ fn outputs_and_guards_change_neither_rules_nor_lines() {
         kind: "csv".into(),
         dir: Some("out".into()),
         file: None,
+        format: FileFormat::Csv,
         aggregation: Aggregation::None,
         group_by: vec![],
         columns: vec![],
         lookback_days: None,
         version: None,
+        decimals: None,
     };
     assert_eq!(changes(|c| c.emitters.push(csv)), NOTHING);
     assert_eq!(changes(|c| c.guards.zero_gather_threshold = None), NOTHING);

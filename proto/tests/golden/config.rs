@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use proto::config::file_name::FileName;
 use proto::config::{
-    Aggregation, CostShare, CostWindow, Driver, Duplicates, EmitterConfig, Field, FixedShares,
-    FocusSettings, Guards, KeyPattern, Match, MetricOwner, Normaliser, OnBadLine, OwnerRow, Owners,
-    Part, Pattern, Reason, Receivers, ResolutionSet, Rule, RuleTest, SourceConfig, SourceScope,
-    SourceSettings, SyntheticSettings, Table, TablePattern, TableRow, TenantConfig, TestLine, Tier,
-    Usage, Validity, VirtualTag,
+    Aggregation, CostShare, CostWindow, Driver, Duplicates, EmitterConfig, Field, FileFormat,
+    FixedShares, FocusSettings, Guards, KeyPattern, Match, MetricOwner, Normaliser, OnBadLine,
+    OwnerRow, Owners, Part, Pattern, Reason, Receivers, ResolutionSet, Rule, RuleTest,
+    SourceConfig, SourceScope, SourceSettings, SyntheticSettings, Table, TablePattern, TableRow,
+    TenantConfig, TestLine, Tier, Usage, Validity, VirtualTag,
 };
 use proto::ids::{EmitterId, SourceId, TenantId};
 use proto::line::Measure;
@@ -263,10 +263,12 @@ fn emitter() -> EmitterConfig {
         kind: "csv".into(),
         dir: Some("out/csv".into()),
         file: Some(FileName::usual(false, "csv")),
+        format: FileFormat::Csv,
         aggregation: Aggregation::Daily,
         group_by: vec!["source".into()],
         columns: vec!["amount".into()],
         lookback_days: Some(30),
         version: Some("1.2".into()),
+        decimals: None,
     }
 }

@@ -100,7 +100,7 @@ fn record(number: usize, line: &Line) -> Row {
     row
 }
 
-fn csv(records: &[Row]) -> Vec<u8> {
+pub(crate) fn csv(records: &[Row]) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(records[0].keys()).expect("it is as the test wants it");
     records.iter().for_each(|record| {
@@ -109,7 +109,7 @@ fn csv(records: &[Row]) -> Vec<u8> {
     writer.into_inner().expect("it is as the test wants it")
 }
 
-fn bill() -> Vec<Row> {
+pub(crate) fn bill() -> Vec<Row> {
     let lines = world::bill(1, "USD", day("2026-05-30"), 3, 30);
     // A cost of 28 decimals in the sums would leave nothing to be shared in proportion.
     let tiny =

@@ -14,6 +14,7 @@ use tests::world::{self, Line};
 mod backup;
 mod bytes;
 mod changes;
+mod columnar;
 mod compare;
 mod explain;
 mod focus;

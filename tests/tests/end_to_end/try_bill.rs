@@ -251,7 +251,7 @@ fn what_cannot_be_used_is_told_before_a_server_starts() {
     };
     refused(&["absent.csv"], "file absent.csv does not exist");
     refused(&["other.csv"], "separate its columns by commas");
-    refused(&["bill.parquet"], "bill.parquet is Parquet");
+    refused(&["bill.parquet"], "bill.parquet breaks off");
     refused(&["head.csv"], "a header and no line");
     refused(&["bill.csv", "--by", "tag.squad"], "keys that it has: ");
     refused(&["bill.csv", "--by", "table.x"], "needs a configuration");

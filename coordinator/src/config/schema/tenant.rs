@@ -70,7 +70,8 @@ pub enum Source {
 pub struct FocusSource {
     /// `focus`.
     pub kind: FocusKind,
-    /// Globs, relative to the configuration folder; each must match at least one file.
+    /// Globs, relative to the configuration folder; each must match at least one file: CSV, plain or compressed with
+    /// gzip or zstd, or Parquet. Parquet's doubles are read as the shortest decimal that is the same double.
     pub files: OneOrMany<String>,
     /// Which measure is a line's amount; left out: EffectiveCost.
     pub cost: Option<Measure>,
@@ -253,8 +254,12 @@ pub struct Emitter {
     /// Folder of its files, relative to the configuration folder.
     pub dir: Option<String>,
     /// Files below `dir`, with `{tenant}`, `{source}`, `{date}` (`2026-05-01`) and `{month}` (`2026-05`). Without
-    /// `{date}` a file holds a month. Left out: `{tenant}_{source}_{date}.csv`, or `_{month}` with `aggregation: monthly`.
+    /// `{date}` a file holds a month. Left out: `{tenant}_{source}_{date}.csv` (or `.parquet`), or `_{month}` with `aggregation: monthly`.
     pub file: Option<String>,
+    /// Format of its files, for kind focus: `csv` (left out: that) or `parquet`.
+    pub format: Option<String>,
+    /// Decimals of the numbers in Parquet files, from 0 to 28; left out: 18. A number with more is refused.
+    pub decimals: Option<Text>,
     /// For csv: `none` (left out: that), or `daily` or `monthly` to add rows up.
     pub aggregation: Option<String>,
     /// Columns of CSV files: rows that are equal in them are added up. `currency` is always one of them. Left out:

@@ -363,6 +363,27 @@ fn tests_and_emitters() {
          remove `file`)",
     );
     one(
+        "emitters: { focus: { dir: x, format: parquet }, parquet: { dir: x } }",
+        "2:49: emitter `parquet` writes files acme_cloud_DATE.parquet for source `cloud`, as emitter `focus` of tenant acme does \
+          for source `cloud` (give it another `dir` or `file`)",
+    );
+    one(
+        "emitters: { csv: { dir: x, format: parquet } }",
+        "2:36: kind csv has files of its own format (remove `format`, or use kind focus)",
+    );
+    one(
+        "emitters: { parquet: { dir: x, format: csv } }",
+        "2:40: kind parquet has files of its own format (remove `format`, or use kind focus)",
+    );
+    one(
+        "emitters: { focus: { dir: x, decimals: 20 } }",
+        "2:40: `decimals` is for Parquet: CSV has all of each number (remove it)",
+    );
+    one(
+        "emitters: { parquet: { dir: x, decimals: 29 } }",
+        "2:42: `decimals` is \"29\" (write a whole number from 0 to 28, or remove it: 18)",
+    );
+    one(
         "emitters: { focus: { dir: x, version: 1.1 } }",
         "2:39: `version` is \"1.1\" (write \"1.2\" or \"1.3\", or remove it: 1.2)",
     );
@@ -389,7 +410,7 @@ fn tests_and_emitters() {
 fn what_does_not_run_yet_is_refused_by_name() {
     let text = "groups: { g: [a] }
 drivers: { d: { ledger: { sources: all } } }
-emitters: { csv: { dir: x, aggregation: monthly }, focus: { dir: z, lookback: 30d, group_by: [rule] }, parquet: { dir: y } }
+emitters: { csv: { dir: x, aggregation: monthly }, focus: { dir: z, lookback: 30d, group_by: [rule] }, prometheus: {} }
 allocation:
 - { id: one, chain: [ { usage_ratio: d } ] }
 - { id: two, chain: [ { composition: [ { percent: 100, chain: [ { in_proportion_to_cost: {} } ] } ] } ] }
@@ -402,7 +423,7 @@ allocation:
         "rule `one`: usage_ratio by driver `d` does not run yet (use { metric: [NAME…] }, `fixed` or `even`)",
         "rule `two`: in_proportion_to_cost runs over the line's date only (write `window: date`)",
         "emitter `focus`: `group_by` does nothing yet for kind focus (remove it)",
-        "emitter `parquet`: kind parquet does not run yet (remove the emitter; kinds csv and focus run)",
+        "emitter `prometheus`: kind prometheus does not run yet (remove the emitter; kinds csv, focus and parquet run)",
     ];
     assert_eq!(found, wanted.map(|text| format!("tenants/acme.yaml: {text}")));
 }

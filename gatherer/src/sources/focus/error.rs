@@ -2,6 +2,9 @@
 
 use proto::report::FailureClass;
 
+use super::files::Listed;
+use super::records::RecordsError;
+
 /// Why the files of a source cannot be gathered. Nothing is published or withdrawn then.
 #[derive(Debug, thiserror::Error)]
 pub enum FocusError {
@@ -58,21 +61,42 @@ pub enum FocusError {
     )]
     Empty(String),
     /// Some other format.
-    #[error("file {path} is {what}: give it as CSV, plain or compressed with gzip or zstd")]
+    #[error(
+        "file {path} is {what}: give it as CSV, plain or compressed with gzip or zstd, or as Parquet"
+    )]
     Format {
         /// Which file.
         path: String,
         /// What it is.
         what: &'static str,
     },
+    /// Parquet, in a program that was built without it.
+    #[error(
+        "file {0} is Parquet, which this program was built without: give it as CSV, or build with the feature `parquet`"
+    )]
+    NoParquet(String),
+    /// A column of Parquet that is not read.
+    #[error(
+        "file {path} has a column {column} that cannot be read: {what}; or leave it out of the export"
+    )]
+    Column {
+        /// Which file.
+        path: String,
+        /// Which column.
+        column: String,
+        /// What it is, and what to give instead.
+        what: String,
+    },
     /// The data ends too early or does not decompress.
     #[error(
-        "file {path} breaks off or is damaged near its line {line} ({what}): fetch it again; nothing of it was published"
+        "file {path} breaks off or is damaged near its {unit} {line} ({what}): fetch it again; nothing of it was published"
     )]
     Damaged {
         /// Which file.
         path: String,
-        /// The last line that was begun.
+        /// What the file is made of: `line` or `row`.
+        unit: &'static str,
+        /// The last one that was begun, from 1.
         line: u64,
         /// In the decoder's words.
         what: String,
@@ -121,6 +145,24 @@ pub enum FocusError {
 }
 
 impl FocusError {
+    /// What it means that a file's records cannot be read on behind this `line` or `row`.
+    #[must_use]
+    pub fn of_records(file: &Listed, unit: &'static str, line: u64, error: RecordsError) -> Self {
+        let path = file.name.clone();
+        // The operating system's errors carry a number; decoders' do not.
+        match error {
+            RecordsError::Io(source) if source.raw_os_error().is_some() => {
+                Self::Io { path, source }
+            }
+            other @ (RecordsError::Io(_)
+            | RecordsError::TooLong
+            | RecordsError::Unclosed
+            | RecordsError::Damaged(_)) => {
+                Self::Damaged { path, unit, line, what: other.to_string() }
+            }
+        }
+    }
+
     /// Whose fault it is.
     #[must_use]
     pub fn class(&self) -> FailureClass {
@@ -141,6 +183,8 @@ impl FocusError {
             | Self::Io { .. }
             | Self::Empty(_)
             | Self::Format { .. }
+            | Self::NoParquet(_)
+            | Self::Column { .. }
             | Self::Damaged { .. }
             | Self::NoColumn { .. }
             | Self::TwiceColumn { .. }

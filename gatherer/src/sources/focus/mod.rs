@@ -1,10 +1,12 @@
-//! Source `focus`: FOCUS Cost and Usage files, 1.0 to 1.3, CSV plain or compressed with gzip or zstd.
+//! Source `focus`: FOCUS Cost and Usage files, 1.0 to 1.3: CSV, plain or compressed with gzip or zstd, or Parquet.
 //!
 //! | file | what |
 //! |---|---|
 //! | [`files`] | which files there are, and whether they are what they were |
 //! | [`plan`] | what of them must be read (pure) |
-//! | [`open`], [`records`] | bytes to records |
+//! | [`input`] | the records of a file, whatever its format |
+//! | [`open`], [`records`] | bytes of CSV to records |
+//! | `parquet` | rows of Parquet to records |
 //! | [`columns`], [`header`] | what stands where (pure) |
 //! | [`map`], [`cells`], [`refusal`] | records to lines, or to what is kept of them (pure) |
 //! | [`codec`] | lines as bytes whose order is the canonical order (pure) |
@@ -22,8 +24,11 @@ pub mod columns;
 pub mod error;
 pub mod files;
 pub mod header;
+pub mod input;
 pub mod map;
 pub mod open;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod plan;
 pub mod read;
 pub mod records;

@@ -1,4 +1,4 @@
-//! Opens a file: tells its format by content, decompresses it, and hashes its bytes on the way.
+//! Opens a file of text: tells its format by content, decompresses it, and hashes its bytes on the way.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -9,7 +9,8 @@ use proto::hash::Hash128;
 use super::error::FocusError;
 use super::files::{Listed, Stamp};
 
-const BUFFER_BYTES: usize = 128 * 1024;
+/// Bytes that are read at a time.
+pub const BUFFER_BYTES: usize = 128 * 1024;
 
 /// Counts a file's bytes into a hash as they are read.
 pub struct Hashing {
@@ -47,7 +48,7 @@ impl Read for Opened {
 
 /// What a file is that is not CSV, by its first bytes.
 const OTHER: [(&[u8], &str); 6] = [
-    (b"PAR1", "Parquet"),
+    (b"PARE", "encrypted Parquet"),
     (b"PK\x03\x04", "a zip archive or a spreadsheet"),
     (b"\xfd7zXZ\0", "compressed with xz"),
     (b"BZh", "compressed with bzip2"),
@@ -61,11 +62,15 @@ impl Opened {
     /// # Errors
     /// When it cannot be read, has changed since it was listed, is empty or of a format that is not read here.
     pub fn open(listed: &Listed) -> Result<Self, FocusError> {
+        Self::of(listed, file(listed)?)
+    }
+
+    /// A listed file that was opened, from its start.
+    ///
+    /// # Errors
+    /// When it cannot be read, is empty or of a format that is not read here.
+    pub fn of(listed: &Listed, file: File) -> Result<Self, FocusError> {
         let io = |source| FocusError::Io { path: listed.name.clone(), source };
-        let file = File::open(&listed.path).map_err(io)?;
-        if Stamp::of(&file.metadata().map_err(io)?) != listed.stamp {
-            return Err(FocusError::Changed(listed.name.clone()));
-        }
         let hashing = Hashing { file, hasher: blake3::Hasher::new() };
         let mut reader = BufReader::with_capacity(BUFFER_BYTES, hashing);
         let first = reader.fill_buf().map_err(io)?;
@@ -98,13 +103,36 @@ impl Opened {
         // Nothing may follow what was decompressed; if something does, it still belongs to the file's bytes.
         std::io::copy(&mut reader, &mut std::io::sink()).map_err(io)?;
         let Hashing { file, hasher } = reader.into_inner();
-        let now = Stamp::of(&file.metadata().map_err(io)?);
-        let there = listed.path.metadata().map(|m| Stamp::of(&m)).map_err(io)?;
-        if now != listed.stamp || there != listed.stamp {
-            return Err(FocusError::Changed(listed.name.clone()));
-        }
+        unchanged(&file, listed)?;
         Ok(Hash128::finish(&hasher.finalize()))
     }
+}
+
+/// Opens a listed file.
+///
+/// # Errors
+/// When it cannot be read, or has changed since it was listed.
+pub fn file(listed: &Listed) -> Result<File, FocusError> {
+    let io = |source| FocusError::Io { path: listed.name.clone(), source };
+    let file = File::open(&listed.path).map_err(io)?;
+    if Stamp::of(&file.metadata().map_err(io)?) != listed.stamp {
+        return Err(FocusError::Changed(listed.name.clone()));
+    }
+    Ok(file)
+}
+
+/// Makes sure that an open file is still what it was when it was listed.
+///
+/// # Errors
+/// When it is not.
+pub fn unchanged(file: &File, listed: &Listed) -> Result<(), FocusError> {
+    let io = |source| FocusError::Io { path: listed.name.clone(), source };
+    let now = Stamp::of(&file.metadata().map_err(io)?);
+    let there = listed.path.metadata().map(|m| Stamp::of(&m)).map_err(io)?;
+    if now != listed.stamp || there != listed.stamp {
+        return Err(FocusError::Changed(listed.name.clone()));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,16 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use proto::hash::Hash128;
-use proto::line::Measure;
 use proto::time::UnitDate;
 
-use super::error::FocusError;
 use super::files::Listed;
-use super::header::{ColumnNames, Layout};
+use super::header::ColumnNames;
+use super::input::Input;
 use super::map::{Mapper, Outcome, Wanted};
-use super::open::Opened;
 use super::plan::FileState;
-use super::records::{Records, RecordsError};
 use crate::error::GatherError;
 use crate::ports::{Received, Watch};
 use crate::quarantine::Quarantine;
@@ -107,8 +104,8 @@ impl<'a> Reader<'a> {
         whole: bool,
     ) -> Result<Seen, GatherError> {
         tracing::debug!(file = file.name, whole, "reading");
-        let mut records = Records::new(Opened::open(file)?);
-        let layout = header(file, &mut records, self.wanted.cost, &mut self.names)?;
+        let mut records = Input::open(file)?;
+        let layout = records.header(file, self.wanted.cost, &mut self.names)?;
         let mut mapper = Mapper::new(self.wanted, &layout);
         let (mut bytes, mut days, mut refused) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         let (mut too_early, mut count) = (false, 0_u64);
@@ -116,7 +113,7 @@ impl<'a> Reader<'a> {
             let record = match records.read() {
                 Ok(Some(record)) => record,
                 Ok(None) => break,
-                Err(error) => return Err(damaged(file, &records, error)),
+                Err(error) => return Err(records.damaged(file, error).into()),
             };
             count += 1;
             if count.is_multiple_of(TICK_RECORDS) {
@@ -151,44 +148,8 @@ impl<'a> Reader<'a> {
             }
         }
         let warnings = std::mem::take(&mut mapper.warnings).0;
-        let content = records.into_inner().close(file)?;
+        let content = records.close(file)?;
         self.watch.tick()?;
         Ok(Seen { content, days, refused, too_early, warnings })
-    }
-}
-
-/// The layout of a file whose header comes next.
-///
-/// # Errors
-/// When it has none, or one that lacks a column that is needed.
-pub fn header<R: std::io::Read>(
-    file: &Listed,
-    records: &mut Records<R>,
-    cost: Measure,
-    names: &mut ColumnNames,
-) -> Result<Layout, GatherError> {
-    match records.read() {
-        Ok(Some(header)) => Ok(Layout::read(&file.name, &header, cost, names)?),
-        Ok(None) => Err(FocusError::Empty(file.name.clone()).into()),
-        Err(error) => Err(damaged(file, records, error)),
-    }
-}
-
-/// What it means that a file's records cannot be read on.
-#[must_use]
-pub fn damaged<R: std::io::Read>(
-    file: &Listed,
-    records: &Records<R>,
-    error: RecordsError,
-) -> GatherError {
-    let path = file.name.clone();
-    // The operating system's errors carry a number; decoders' do not.
-    match error {
-        RecordsError::Io(source) if source.raw_os_error().is_some() => {
-            FocusError::Io { path, source }.into()
-        }
-        other @ (RecordsError::Io(_) | RecordsError::TooLong | RecordsError::Unclosed) => {
-            FocusError::Damaged { path, line: records.line(), what: other.to_string() }.into()
-        }
     }
 }

@@ -3,8 +3,12 @@
 //! Our own, because a quote that never closes must not swallow the rest of a file into memory, and because a bill's
 //! records are read by the million. A test compares it with the `csv` crate.
 
+mod assembled;
+
 use std::io::Read;
 use std::ops::Range;
+
+pub use assembled::Assembled;
 
 /// The longest record, in bytes: a longer one is a quote that never closes, or no CSV.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
@@ -25,6 +29,9 @@ pub enum RecordsError {
     /// The end comes inside quotes.
     #[error("the file ends inside quotes: is it cut off, or is there a quote that never closes?")]
     Unclosed,
+    /// What is there cannot be decoded.
+    #[error("{0}")]
+    Damaged(String),
 }
 
 /// Where a field lies: in the buffer as it stands, or in the scratch with its quotes taken off.
@@ -51,9 +58,9 @@ pub struct Records<R> {
 /// One record. Blank lines are none.
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
-    /// Line of the file that it starts in, from 1.
+    /// Line of the file that it starts in, from 1; where the format has no lines, the number of the row, from 1.
     pub line: u64,
-    /// As it stands in the file, without its line end.
+    /// As it stands in the file, or would stand in one of CSV, without its line end.
     pub raw: &'a [u8],
     buffer: &'a [u8],
     scratch: &'a [u8],
@@ -103,6 +110,12 @@ impl<R: Read> Records<R> {
     }
 
     /// What is read from.
+    #[must_use]
+    pub fn input(&self) -> &R {
+        &self.input
+    }
+
+    /// What was read from.
     pub fn into_inner(self) -> R {
         self.input
     }

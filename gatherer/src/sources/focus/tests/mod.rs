@@ -1,6 +1,8 @@
 //! Tests of whole gathers over files that are written here.
 
 mod again;
+#[cfg(feature = "parquet")]
+mod columnar;
 mod refused;
 mod shared;
 mod shuffle;

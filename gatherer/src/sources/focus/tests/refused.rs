@@ -163,7 +163,7 @@ fn files_that_break_off_fail_the_gather() {
 #[test]
 fn other_formats_are_named() {
     for (bytes, what) in [
-        (&b"PAR1rest"[..], "is Parquet"),
+        (&b"PARErest"[..], "is encrypted Parquet"),
         (b"PK\x03\x04rest", "zip archive"),
         (b"\xff\xfeB\0i\0", "UTF-16"),
         (b"", "is empty"),
@@ -220,4 +220,12 @@ fn files_with_the_same_bytes_are_told_or_counted() {
     );
     tenant.settings.duplicates = Duplicates::Allow;
     assert_eq!(tenant.gather().sum(Measure::Billed), "3");
+}
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn a_program_without_parquet_says_so() {
+    let error = Tenant::of(b"PAR1 and the rest").error();
+    assert!(error.contains("bill.csv is Parquet, which this program was built without"), "{error}");
+    assert!(error.contains("feature `parquet`"), "{error}");
 }
