@@ -293,10 +293,7 @@ impl Leader {
                 == (&b.tenant, &b.source, &b.emitter, b.config)
         };
         let days_of_one = days.chunk_by(same).flat_map(|days| days.chunks(UNITS_MAX.min(16)));
-        let month = |a: &EmissionDue, b: &EmissionDue| {
-            same(a, b) && a.unit.date.period() == b.unit.date.period()
-        };
-        for units in days_of_one.chain(months.chunk_by(month)) {
+        for units in days_of_one.chain(months.chunk_by(EmissionDue::is_of_same_month)) {
             let Some(first) = units.first() else { continue };
             if !budget.take(&first.tenant) {
                 continue;

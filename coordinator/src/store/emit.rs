@@ -30,6 +30,15 @@ pub struct EmissionDue {
     pub rows: i64,
 }
 
+impl EmissionDue {
+    /// Whether an emitter with outputs of months puts both into one.
+    pub(crate) fn is_of_same_month(&self, other: &Self) -> bool {
+        let of = |due: &'_ Self| due.unit.date.period();
+        (&self.tenant, &self.source, &self.emitter, of(self))
+            == (&other.tenant, &other.source, &other.emitter, of(other))
+    }
+}
+
 /// What emissions are read from.
 const TABLES: &str = "pipeline_state p join source_state s using (tenant, source) join tenants t using (tenant)
     join emitters e using (tenant) left join emission_records r using (tenant, source, date, emitter)";
@@ -117,7 +126,16 @@ impl StateStore {
              order by p.tenant, p.source, e.emitter, p.date"
         );
         let parameters: [&(dyn ToSql + Sync); 3] = [&limit, &busy, &patience.as_secs_f64()];
-        query(txn, "list due months", &sql, &parameters).await?.iter().map(due).collect()
+        let rows = query(txn, "list due months", &sql, &parameters).await?;
+        let mut dates = rows.iter().map(due).collect::<Result<Vec<_>, _>>()?;
+        for month in dates.chunk_by_mut(EmissionDue::is_of_same_month) {
+            let whole = month.first().and_then(|first| first.unit.recorded);
+            // What lies there is the month's only if it was put there for all of these dates at once.
+            if month.iter().any(|due| due.unit.recorded != whole) {
+                month.iter_mut().for_each(|due| due.unit.recorded = None);
+            }
+        }
+        Ok(dates)
     }
 
     /// Makes the newest emissions of every emitter due again, to compare what lies outside with what is recorded: up

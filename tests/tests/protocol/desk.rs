@@ -73,7 +73,7 @@ impl Desk {
             stream_bytes_max,
             ..Settings::load().unwrap()
         };
-        write(config.path());
+        write(config.path(), "csv: { dir: out }");
         let leader = lead(&bus, &settings, &state, config.path(), "run").await;
         let jetstream = async_nats::jetstream::new(client(&nats.url()).await);
         let (tenant, source) =
@@ -97,6 +97,12 @@ impl Desk {
         self.state.run_start(run, "manual").await.unwrap();
         let config = self._folders.1.path();
         self.leader = lead(&self.bus, &self.settings, &self.state, config, run).await;
+    }
+
+    /// Another run starts over the same state, with a file per month.
+    pub async fn run_monthly(&mut self, run: &str) {
+        write(self._folders.1.path(), "csv: { dir: out, file: \"{tenant}_{source}_{month}.csv\" }");
+        self.run_again(run).await;
     }
 
     pub async fn sweep(&mut self) {
@@ -209,11 +215,20 @@ impl Desk {
     }
 
     pub async fn task_body(&self, step: &str) -> (Generation, Task) {
-        let sql = "select message from tasks where step = $1";
+        let mut bodies = self.task_bodies(step).await;
+        assert_eq!(bodies.len(), 1, "one {step} task is out");
+        bodies.remove(0)
+    }
+
+    /// The tasks of a step that are out, by subject.
+    pub async fn task_bodies(&self, step: &str) -> Vec<(Generation, Task)> {
+        let sql = "select message from tasks where step = $1 order by subject";
         let rows = self.store.client().await.unwrap().query(sql, &[&step]).await.unwrap();
-        assert_eq!(rows.len(), 1, "one {step} task is out");
-        let (header, task) = envelope::decode::<Task>(rows[0].get::<_, &[u8]>(0)).unwrap();
-        (header.generation, task)
+        let body = |row: &deadpool_postgres::tokio_postgres::Row| {
+            let (header, task) = envelope::decode::<Task>(row.get::<_, &[u8]>(0)).unwrap();
+            (header.generation, task)
+        };
+        rows.iter().map(body).collect()
     }
 
     pub async fn queued(&self) -> Vec<String> {
@@ -327,11 +342,13 @@ async fn lead(
     leader
 }
 
-fn write(config: &Path) {
+fn write(config: &Path, emitters: &str) {
     std::fs::create_dir_all(config.join("tenants")).unwrap();
     std::fs::write(
         config.join("tenants/acme.yaml"),
-        "sources:\n  cloud: { kind: focus, files: [\"bill.csv\"] }\nemitters:\n  csv: { dir: out }\n",
+        format!(
+            "sources:\n  cloud: {{ kind: focus, files: [\"bill.csv\"] }}\nemitters:\n  {emitters}\n"
+        ),
     )
     .unwrap();
 }
