@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use proto::config::file_name::FileName;
 use proto::config::{
     Aggregation, CostShare, CostWindow, Driver, Duplicates, EmitterConfig, Field, FileFormat,
     FixedShares, FocusSettings, Guards, KeyPattern, Match, MetricOwner, Normaliser, OnBadLine,
@@ -262,7 +261,7 @@ fn emitter() -> EmitterConfig {
         id: EmitterId::parse("csv").expect("an id"),
         kind: "csv".into(),
         dir: Some("out/csv".into()),
-        file: Some(FileName::usual(false, "csv")),
+        file: None,
         format: FileFormat::Csv,
         aggregation: Aggregation::Daily,
         group_by: vec!["source".into()],
