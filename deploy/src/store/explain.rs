@@ -98,18 +98,19 @@ pub fn lines_of(
     of: Of<'_>,
     most: i64,
 ) -> Result<(i64, Vec<FoundLine>)> {
+    // What is asked for picks few dimensions: their ids first, so that nothing else of the date is joined.
     let identity = "
         select f.line, d.currency, f.amount from chargeback_facts f
         join chargeback_dimensions d on d.tenant = $1 and d.id = f.dimension
-        where f.tenant = $1 and f.date = $2::text::date and f.generation = $3 and d.identity_id = $5 and $4::int8 is not null";
+        where f.tenant = $1 and f.date = $2::text::date and f.generation = $3 and $4::int8 is not null
+          and f.dimension = any(array(select id from chargeback_dimensions where tenant = $1 and identity_id = $5))";
     let resource = "
         select f.line, l.currency, f.amount
-        from (select line, amount from chargeback_facts
-              where tenant = $1 and date = $2::text::date and generation = $3) f
-        join (select line, dimension from billing
-              where tenant = $1 and date = $2::text::date and generation = $4) b using (line)
+        from (select line, dimension from billing
+              where tenant = $1 and date = $2::text::date and generation = $4 and dimension = any(array(
+                select id from billing_dimensions where tenant = $1 and resource_id = $5))) b
         join billing_dimensions l on l.tenant = $1 and l.id = b.dimension
-        where l.resource_id = $5";
+        join chargeback_facts f on f.tenant = $1 and f.date = $2::text::date and f.generation = $3 and f.line = b.line";
     let (rows, wanted) = match of {
         Of::Identity(id) => (identity, id),
         Of::Resource(id) => (resource, id),
