@@ -1,5 +1,6 @@
 //! The cells of one column of a row group.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -28,17 +29,37 @@ pub struct Column {
     decimals: u32,
     /// 1 for a value, 0 for null.
     levels: Vec<i16>,
+    /// The last cell that was a value: rows of one line have most of their cells in common, which are read once.
+    last: Vec<u8>,
     values: Values,
 }
 
 /// The values that are not null.
 enum Values {
-    /// One after the other, and where each ends.
-    Text(Vec<u8>, Vec<usize>),
+    /// Texts one after the other, and where each value begins and ends among them.
+    Text(Vec<u8>, Vec<Range<usize>>),
     /// Units of the last decimal, as big-endian bytes.
-    Decimal(Vec<u8>),
+    Decimal(Vec<[u8; DECIMAL_BYTES]>),
     Whole(Vec<i64>),
     Time(Vec<i64>),
+}
+
+impl Values {
+    /// Adds the last value once more, if there is one.
+    fn repeat(&mut self) -> bool {
+        match self {
+            Self::Text(_, places) => again(places),
+            Self::Decimal(values) => again(values),
+            Self::Whole(values) | Self::Time(values) => again(values),
+        }
+    }
+}
+
+fn again<T: Clone>(values: &mut Vec<T>) -> bool {
+    let last = values.last().cloned();
+    let there = last.is_some();
+    values.extend(last);
+    there
 }
 
 impl Column {
@@ -50,7 +71,7 @@ impl Column {
             Kind::Whole => Values::Whole(Vec::new()),
             Kind::Time => Values::Time(Vec::new()),
         };
-        Self { name, decimals, levels: Vec::new(), values }
+        Self { name, decimals, levels: Vec::new(), last: Vec::new(), values }
     }
 
     /// Its type.
@@ -90,14 +111,18 @@ impl Column {
         if cell.is_empty() {
             return Ok(());
         }
+        if self.last == cell && self.values.repeat() {
+            return Ok(());
+        }
         let (name, text) = (&self.name, || shown(cell));
         match &mut self.values {
-            Values::Text(bytes, ends) => {
+            Values::Text(bytes, places) => {
+                let start = bytes.len();
                 bytes.extend_from_slice(cell);
-                ends.push(bytes.len());
+                places.push(start..bytes.len());
             }
-            Values::Decimal(bytes) => {
-                bytes.extend_from_slice(&units(name, cell, self.decimals)?.to_be_bytes());
+            Values::Decimal(values) => {
+                values.push(units(name, cell, self.decimals)?.to_be_bytes());
             }
             Values::Whole(values) => {
                 let value = std::str::from_utf8(cell).ok().and_then(|text| text.parse().ok());
@@ -109,6 +134,8 @@ impl Column {
                 values.push(micros.ok_or_else(|| format!("{name} is no time: {}", text()))?);
             }
         }
+        self.last.clear();
+        self.last.extend_from_slice(cell);
         Ok(())
     }
 
@@ -118,21 +145,21 @@ impl Column {
     /// When they cannot be written.
     pub fn write(&mut self, out: &mut SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
         match &mut self.values {
-            Values::Text(bytes, ends) => {
+            Values::Text(bytes, places) => {
                 let bytes = Bytes::from(std::mem::take(bytes));
-                let ends = std::mem::take(ends);
                 batches::<ByteArrayType>(out, &self.levels, |at| {
-                    let start = at.checked_sub(1).map_or(0, |before| ends[before]);
-                    ByteArray::from(bytes.slice(start..ends[at]))
+                    ByteArray::from(bytes.slice(places[at].clone()))
                 })?;
+                places.clear();
             }
-            Values::Decimal(bytes) => {
-                let bytes = Bytes::from(std::mem::take(bytes));
+            Values::Decimal(values) => {
+                let bytes = Bytes::from(values.as_flattened().to_vec());
                 batches::<FixedLenByteArrayType>(out, &self.levels, |at| {
                     let start = at * DECIMAL_BYTES;
                     let bytes = bytes.slice(start..start + DECIMAL_BYTES);
                     FixedLenByteArray::from(ByteArray::from(bytes))
                 })?;
+                values.clear();
             }
             Values::Whole(values) | Values::Time(values) => {
                 batches::<Int64Type>(out, &self.levels, |at| values[at])?;
@@ -167,25 +194,27 @@ fn batches<T: DataType>(
 
 /// A number as units of the last of so many decimals: exactly, or not at all.
 fn units(name: &str, cell: &[u8], decimals: u32) -> Result<i128, String> {
-    let (number, text) = (std::str::from_utf8(cell).unwrap_or_default(), shown(cell));
-    let number =
-        Amount::parse(number).map_err(|error| format!("{name} is no number: {text}: {error}"))?;
+    let (number, text) = (std::str::from_utf8(cell).unwrap_or_default(), || shown(cell));
+    let number = Amount::parse(number)
+        .map_err(|error| format!("{name} is no number: {}: {error}", text()))?;
     let (mut mantissa, mut scale) = (number.mantissa(), number.scale());
     while scale > decimals && mantissa % 10 == 0 {
         (mantissa, scale) = (mantissa / 10, scale - 1);
     }
     let missing = decimals.checked_sub(scale).ok_or_else(|| {
         format!(
-            "{name} is {text}, which has {scale} decimals where the files of this emitter have {decimals}: write \
-             `decimals: {scale}`, or give it as CSV (kind focus, `format: csv`), which has room for all"
+            "{name} is {}, which has {scale} decimals where the files of this emitter have {decimals}: write \
+             `decimals: {scale}`, or give it as CSV (kind focus, `format: csv`), which has room for all",
+            text()
         )
     })?;
     let units = 10_i128.checked_pow(missing).and_then(|factor| mantissa.checked_mul(factor));
     let fits = |units: &i128| units.unsigned_abs() < 10_u128.pow(DIGITS);
     units.filter(fits).ok_or_else(|| {
         format!(
-            "{name} is {text}, which does not fit into {DIGITS} digits with {decimals} decimals: write fewer \
-             `decimals`, or give it as CSV (kind focus, `format: csv`), which has room for all"
+            "{name} is {}, which does not fit into {DIGITS} digits with {decimals} decimals: write fewer \
+             `decimals`, or give it as CSV (kind focus, `format: csv`), which has room for all",
+            text()
         )
     })
 }

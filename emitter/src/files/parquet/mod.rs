@@ -13,7 +13,7 @@ use std::sync::Arc;
 use csv::ByteRecord;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
@@ -100,8 +100,10 @@ fn writer<W: Write + Send>(
 ) -> Result<SerializedFileWriter<W>, ParquetError> {
     let fields = columns.iter().map(Column::schema).collect::<Result<Vec<_>, _>>()?;
     let schema = Type::group_type_builder("focus").with_fields(fields).build()?;
-    let properties =
-        WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
+    // Smallest and largest of each row group; those of each page cost more than readers of such files gain.
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_statistics_enabled(EnabledStatistics::Chunk);
     SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties.build()))
 }
 
