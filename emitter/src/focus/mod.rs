@@ -37,9 +37,9 @@ const DECIMALS: u32 = 18;
 /// The format of FOCUS files.
 pub struct Focus {
     version: Version,
-    format: FileFormat,
+    /// Decimals of the numbers in Parquet files; `None`: CSV.
     #[cfg(feature = "parquet")]
-    decimals: u32,
+    parquet: Option<u32>,
 }
 
 impl Focus {
@@ -68,9 +68,9 @@ impl Focus {
         };
         Ok(Self {
             version,
-            format: settings.format,
             #[cfg(feature = "parquet")]
-            decimals: settings.decimals.unwrap_or(DECIMALS),
+            parquet: (settings.format == FileFormat::Parquet)
+                .then(|| settings.decimals.unwrap_or(DECIMALS)),
         })
     }
 }
@@ -78,8 +78,8 @@ impl Focus {
 impl Format for Focus {
     fn begin(&self, file: NewFile, place: &Place) -> Result<Box<dyn Draft>, EmitterError> {
         #[cfg(feature = "parquet")]
-        if self.format == FileFormat::Parquet {
-            let table = Parquet::new(file, kinds::kind, self.decimals);
+        if let Some(decimals) = self.parquet {
+            let table = Parquet::new(file, kinds::kind, decimals);
             return Ok(Box::new(Layout::new(table, place, self.version)));
         }
         Ok(Box::new(Layout::new(csv_writer(file), place, self.version)))
