@@ -1,15 +1,11 @@
 //! Emitters.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-use proto::config::emitter::{CSV_COLUMNS, CSV_SUMS, DECIMALS_MAX};
+use proto::config::emitter::{CSV_COLUMNS, CSV_CURRENCY, CSV_SUMS, DECIMALS_MAX};
 use proto::config::file_name::FileName;
-use proto::config::{Aggregation, EmitterConfig, FileFormat, TenantConfig};
-use proto::ids::{EmitterId, SourceId, TenantId};
+use proto::config::{Aggregation, EmitterConfig, FileFormat};
+use proto::ids::EmitterId;
 
-use super::places::Places;
-use super::problem::{Problem, Report, suggest};
+use super::problem::{Report, suggest};
 use super::read::{self, Cx, Map};
 use super::scalar;
 use super::yaml::{Entry, Node};
@@ -39,43 +35,6 @@ pub fn emitters(node: &Node, cx: &mut Cx<'_>) -> Vec<EmitterConfig> {
         entries.iter().filter_map(|entry| emitter(entry, cx)).collect();
     emitters.sort_by(|a, b| a.id.cmp(&b.id));
     emitters
-}
-
-/// Notes emitters whose files would have the same names: of one tenant, or of several, as `a_b` with source `c` writes
-/// `a_b_c_DATE`, and so does `a` with source `b_c`.
-pub fn clashes<'c>(
-    folder: &Path,
-    tenants: impl Iterator<Item = (&'c TenantConfig, Option<&'c Places>)>,
-    report: &mut Report,
-) {
-    let mut files: BTreeMap<PathBuf, (&TenantId, &SourceId, &EmitterId)> = BTreeMap::new();
-    for (config, places) in tenants {
-        let tenant = &config.tenant;
-        let folders =
-            config.emitters.iter().filter_map(|emitter| Some((emitter, emitter.dir.as_ref()?)));
-        for (emitter, dir) in folders {
-            let (id, file) = (&emitter.id, emitter.file_name());
-            for source in config.sources.iter().map(|source| &source.id) {
-                let name = file.of_source(tenant, source);
-                // Comparing components, not texts: `out` is `./out/`.
-                let path = folder.join(dir).join(&name).components().collect();
-                let Some((other, its, another)) = files.insert(path, (tenant, source, id)) else {
-                    continue;
-                };
-                let what = format!(
-                    "emitter `{id}` writes files {name} for source `{source}`, as emitter `{another}` of tenant {other} \
-                     does for source `{its}`"
-                );
-                let mend = match other == tenant && another == id {
-                    true => "add {source} to `file`",
-                    false => "give it another `dir` or `file`",
-                };
-                let problem = Problem::of_file(format!("tenants/{tenant}.yaml"), what, mend)
-                    .about(&["emitters", id.as_str()]);
-                report.add(places.map_or(problem.clone(), |places| places.point(problem)));
-            }
-        }
-    }
 }
 
 fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {
@@ -138,7 +97,27 @@ fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {
         decimals: decimals.map_or(Some(None), |decimals| decimals.map(Some))?,
     };
     columns(&map, &mut emitter, cx.report);
+    foreign(&map, &emitter.kind, cx.report);
     Some(emitter)
+}
+
+/// Notes keys that are for other kinds of files.
+fn foreign(map: &Map<'_>, kind: &str, report: &mut Report) {
+    let keys: &[&str] = match kind {
+        "csv" => &["version"],
+        "focus" | "parquet" => &["aggregation", "group_by", "columns"],
+        _ => &[],
+    };
+    for (key, node) in keys.iter().filter_map(|key| Some((key, map.get(key)?))) {
+        let (what, mend) = match *key {
+            "version" => (format!("`{key}` is for FOCUS"), "remove it, or write `kind: focus`"),
+            _ => (
+                format!("`{key}` is for CSV: FOCUS has the rows and columns of its version"),
+                "remove it, or write `kind: csv`",
+            ),
+        };
+        report.at(&node.at, what, mend);
+    }
 }
 
 /// The format of its files; kind `parquet` is FOCUS rows as Parquet.
@@ -226,6 +205,15 @@ fn columns(map: &Map<'_>, emitter: &mut EmitterConfig, report: &mut Report) {
             })
         };
         emitter.columns = names(node, "columns", report, known);
+        let currency = |name: &String| name == CSV_CURRENCY;
+        if is_csv
+            && emitter.aggregation != Aggregation::None
+            && !emitter.columns.is_empty()
+            && !emitter.columns.iter().any(currency)
+        {
+            let what = "`columns`: sums of several currencies would look alike";
+            report.at(&node.at, what, format!("add `{CSV_CURRENCY}`"));
+        }
     }
 }
 

@@ -27,6 +27,7 @@ pub mod folder;
 pub mod git;
 pub mod matching;
 pub mod names;
+mod outputs;
 pub mod owner;
 pub mod percent_table;
 pub mod places;
@@ -138,7 +139,7 @@ pub fn load(dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, 
             .extend(tenant::tenant(id.clone(), &node, dir, &mut report).map(|tenant| (id, tenant)));
     }
     let placed = tenants.iter().map(|(id, tenant)| (tenant, places.get(id)));
-    emitter::clashes(dir, placed, &mut report);
+    outputs::check(dir, placed, &mut report);
     report.finish()?;
     let git_commit = git::commit_of(dir);
     Ok(Config { settings, tenants, dir: dir.to_owned(), git_commit, places })

@@ -1,8 +1,8 @@
 //! What is configured and does not run yet. It parses and is checked; running refuses it.
 
 use proto::config::{
-    Aggregation, CostShare, CostWindow, Driver, EmitterConfig, Rule, SourceScope, SourceSettings,
-    TenantConfig, Tier, Usage,
+    CostShare, CostWindow, Driver, EmitterConfig, Rule, SourceScope, SourceSettings, TenantConfig,
+    Tier, Usage,
 };
 
 use super::problem::Problem;
@@ -105,19 +105,6 @@ impl Found {
                 format!("emitter `{id}`: kind {kind} does not run yet"),
                 "remove the emitter; kinds csv, focus and parquet run",
             );
-            return;
-        }
-        let settings = [
-            ("aggregation", kind != "csv" && emitter.aggregation != Aggregation::None),
-            ("group_by", kind != "csv" && !emitter.group_by.is_empty()),
-            ("columns", kind != "csv" && !emitter.columns.is_empty()),
-            ("version", kind == "csv" && emitter.version.is_some()),
-        ];
-        for (key, _) in settings.into_iter().filter(|(_, set)| *set) {
-            self.path.truncate(2);
-            self.path.push(key.to_owned());
-            let what = format!("emitter `{id}`: `{key}` does nothing yet for kind {kind}");
-            self.add(what, "remove it");
         }
     }
 }

@@ -59,7 +59,7 @@ pub const CSV_GROUP_BY: [&str; 11] = [
     CSV_CURRENCY,
 ];
 /// Grouped by in any case: amounts of two currencies are never added.
-const CSV_CURRENCY: &str = "currency";
+pub const CSV_CURRENCY: &str = "currency";
 
 /// One configured emitter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

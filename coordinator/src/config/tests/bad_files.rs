@@ -79,6 +79,44 @@ emitters: { csv: { dir: x, file: \"{date}.csv\" } }";
 }
 
 #[test]
+fn tenants_that_would_read_what_they_write() {
+    let tenant = |files: &str, emitter: &str| {
+        format!(
+            "sources: {{ aws: {{ kind: focus, files: [\"{files}\"] }} }}\nemitters: {{ csv: {{ {emitter} }} }}\n"
+        )
+    };
+    for (files, emitter) in [
+        ("**/*.csv", "dir: out"),
+        ("./bills/*.csv", "dir: bills"),
+        ("bills/*/2026-05*.csv", "dir: bills, file: \"{source}/{month}.csv\""),
+        ("acme_aws_*", "dir: ."),
+    ] {
+        let text = tenant(files, emitter);
+        let wrong = format!(
+            "tenants/acme.yaml:2:13: emitter `csv` writes files that {files:?} of source `aws` of tenant acme reads as bills"
+        );
+        assert!(problems(&[("tenants/acme.yaml", &text)]).starts_with(&wrong), "{text}");
+    }
+    for (files, emitter) in [
+        ("bills/*.csv", "dir: out"),
+        ("bills/*.csv", "dir: bills/out"),
+        ("bills/*.csv.gz", "dir: bills"),
+        ("bills/aws-*.csv", "dir: bills"),
+    ] {
+        let text = tenant(files, emitter);
+        let folder = folder(&[("tenants/acme.yaml", &text)]);
+        assert!(load(folder.path(), &no_env).is_ok(), "{text}");
+    }
+    // Of another tenant, too.
+    let (one, other) = (tenant("shared/*", "dir: out"), tenant("x.csv", "dir: shared"));
+    let found = problems(&[("tenants/a.yaml", &one), ("tenants/b.yaml", &other)]);
+    assert!(
+        found.starts_with("tenants/b.yaml:2:13: emitter `csv` writes files that \"shared/*\""),
+        "{found}"
+    );
+}
+
+#[test]
 fn every_problem_of_every_file_in_one_go() {
     let a = "sources: { cloud: { kind: focus, files: [] } }\nlookback: 5\n";
     let b = "sorces: {}\ncurrency: usd\nallocation: [ { id: x, chain: [ dircet ] } ]\n";

@@ -338,12 +338,12 @@ fn tests_and_emitters() {
             "2:65: `group_by` names `rule` twice (remove one)",
         ),
         (
-            "aggregation: daily, columns: [service]",
+            "aggregation: daily, columns: [service, currency]",
             "2:58: `columns`: `service` is not grouped by, so rows that are added up differ in it (add it to `group_by`, or remove it)",
         ),
         (
-            "aggregation: daily, columns: [list, quantity]",
-            "2:64: `columns`: `quantity` is no sum: it can be of several units (add `unit` to `group_by`)",
+            "aggregation: daily, columns: [currency, list, quantity]",
+            "2:74: `columns`: `quantity` is no sum: it can be of several units (add `unit` to `group_by`)",
         ),
     ] {
         one(&csv(text), wrong);
@@ -352,6 +352,18 @@ fn tests_and_emitters() {
         "emitters: { csv: { dir: x }, b: { kind: csv, dir: x } }",
         "2:13: emitter `csv` writes files acme_cloud_DATE.csv for source `cloud`, as emitter `b` of tenant acme does for \
          source `cloud` (give it another `dir` or `file`)",
+    );
+    one(
+        "emitters: { focus: { dir: x, group_by: [rule] } }",
+        "2:40: `group_by` is for CSV: FOCUS has the rows and columns of its version (remove it, or write `kind: csv`)",
+    );
+    one(
+        "emitters: { csv: { dir: x, version: \"1.2\" } }",
+        "2:37: `version` is for FOCUS (remove it, or write `kind: focus`)",
+    );
+    one(
+        "emitters: { csv: { dir: x, aggregation: daily, columns: [owner_id, amount] } }",
+        "2:57: `columns`: sums of several currencies would look alike (add `currency`)",
     );
     one(
         "emitters: { csv: { dir: x, file: \"{day}.csv\" } }",
@@ -410,7 +422,7 @@ fn tests_and_emitters() {
 fn what_does_not_run_yet_is_refused_by_name() {
     let text = "groups: { g: [a] }
 drivers: { d: { ledger: { sources: all } } }
-emitters: { csv: { dir: x, aggregation: monthly }, focus: { dir: z, lookback: 30d, group_by: [rule] }, prometheus: {} }
+emitters: { csv: { dir: x, aggregation: monthly }, focus: { dir: z, lookback: 30d }, prometheus: {} }
 allocation:
 - { id: one, chain: [ { usage_ratio: d } ] }
 - { id: two, chain: [ { composition: [ { percent: 100, chain: [ { in_proportion_to_cost: {} } ] } ] } ] }
@@ -422,7 +434,6 @@ allocation:
         "driver `d`: drivers with `ledger` do not run yet (remove the driver, and what uses it)",
         "rule `one`: usage_ratio by driver `d` does not run yet (use { metric: [NAME…] }, `fixed` or `even`)",
         "rule `two`: in_proportion_to_cost runs over the line's date only (write `window: date`)",
-        "emitter `focus`: `group_by` does nothing yet for kind focus (remove it)",
         "emitter `prometheus`: kind prometheus does not run yet (remove the emitter; kinds csv, focus and parquet run)",
     ];
     assert_eq!(found, wanted.map(|text| format!("tenants/acme.yaml: {text}")));
