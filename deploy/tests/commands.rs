@@ -167,7 +167,11 @@ fn a_company_is_calculated_to_the_last_decimal_and_every_trouble_is_named() {
     let status: Vec<&str> = status.iter().map(String::as_str).collect();
     let nothing = company.apportion(&status);
     assert_eq!(nothing.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&nothing.stdout).starts_with("nothing runs over "));
+    assert!(
+        String::from_utf8_lossy(&nothing.stdout)
+            .starts_with("no apportion of this data folder runs")
+    );
+    assert!(String::from_utf8_lossy(&nothing.stdout).contains("pixelforge  gcp"), "{nothing:?}");
 
     // Its own configuration does nothing in vain, but for what it shows: a machine that is switched off, one that is
     // nobody's, and a team that left.

@@ -382,7 +382,8 @@ impl Leader {
             Ok(Step::Emit(emitter)) => {
                 for (date, _) in &failed.units {
                     let key = UnitKey { tenant: at.0.clone(), source: at.1.clone(), date: *date };
-                    let failure = (header.generation, failed.reason.as_str());
+                    let hopeless = failed.class == FailureClass::Data;
+                    let failure = (header.generation, failed.reason.as_str(), hopeless);
                     StateStore::emission_failed_in_txn(txn, &key, &emitter, failure, pause).await?;
                 }
                 Ok(())

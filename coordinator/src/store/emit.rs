@@ -12,6 +12,7 @@ use proto::task::{Content, EmitUnit};
 
 use super::unit::HELD;
 use super::{StateError, StateStore, execute, hash, parsed, plain, query};
+use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
 
 /// A visible date that an emitter has not carried outside yet.
 #[derive(Debug, Clone)]
@@ -216,12 +217,12 @@ impl StateStore {
         Ok(execute(txn, "note an emission", sql, &parameters).await? == 1)
     }
 
-    /// Notes a failed attempt of an emission. A late report, of another task, changes nothing.
+    /// Notes a failed attempt of an emission, `hopeless` when it will fail again. A late report, of another task, changes nothing.
     pub(crate) async fn emission_failed_in_txn(
         txn: &Transaction<'_>,
         key: &UnitKey,
         emitter: &EmitterId,
-        (task, reason): (Generation, &str),
+        (task, reason, hopeless): (Generation, &str, bool),
         pause: impl Fn(i32) -> Duration,
     ) -> Result<(), StateError> {
         let (tenant, source, date) =
@@ -234,6 +235,8 @@ impl StateStore {
         let rows = query(txn, "lock an emission", sql, &key).await?;
         let Some(row) = rows.first() else { return Ok(()) };
         let attempts = row.get::<_, i32>(0) + 1;
+        // A single run does not wait for what trying again cannot mend.
+        let attempts = if hopeless { attempts.max(ATTEMPTS_OF_A_RUN) } else { attempts };
         let sql = "update emission_records set attempts = $5, last_error = $6, task = null,
                      next_attempt_at = now() + make_interval(secs => $7)
                    where tenant = $1 and source = $2 and date = $3::text::date and emitter = $4";

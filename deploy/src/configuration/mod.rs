@@ -110,9 +110,18 @@ impl Check {
         let lint = self.lint || self.data_dir.is_some();
         if let Some(config) = found.config.as_ref().filter(|_| lint) {
             let reach = Reach { config: Some(self.folder.config), data_dir: self.data_dir };
-            let mut database = reach.database()?;
-            let of_lines = lint::of_last_run(&mut store::view(&mut database.client)?, config)?;
-            found.add(of_lines);
+            // What the files alone say is said in any case.
+            match reach.database() {
+                Ok(mut database) => {
+                    let of_lines =
+                        lint::of_last_run(&mut store::view(&mut database.client)?, config)?;
+                    found.add(of_lines);
+                }
+                Err(error) => {
+                    say(&found.text())?;
+                    return Err(error);
+                }
+            }
         }
         let text = if self.json { found.document()? } else { found.text() };
         let denied = self.deny_warnings && !found.warned.is_empty();

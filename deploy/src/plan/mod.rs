@@ -90,6 +90,9 @@ impl Plan {
         let Some(folder) = &self.reach.config else {
             bail!("which candidate? Name the folder with the changed files: --config DIR");
         };
+        if let (Some(from), Some(to)) = (self.from, self.to) {
+            ensure!(from <= to, "--from {from} is after --to {to}: no date lies between them");
+        }
         let candidate = configuration::load(folder)?;
         let unbuilt = candidate.unbuilt();
         ensure!(unbuilt.is_empty(), "the candidate cannot run\n{}", Problems(unbuilt));

@@ -31,10 +31,19 @@ impl Status {
     /// When a database is there and cannot be read.
     pub fn run(self) -> Result<u8> {
         let Found { data_dir, database, nats, pid } = self.reach.find()?;
-        let (said, code) = match database {
+        // What a run left behind can be looked at, though nothing runs.
+        let served = (database.is_none() && data_dir.join("postgres").exists())
+            .then(|| self.reach.served())
+            .transpose()?;
+        let runs = database.is_some();
+        let (said, code) = match database.or_else(|| Some(served.as_ref()?.url.clone())) {
             None => (text::nothing(&data_dir, self.json), 1),
             Some(url) => {
-                let standing = look::look(&url, nats.as_deref(), pid)?;
+                let mut standing = look::look(&url, nats.as_deref(), pid)?;
+                if !runs {
+                    // Its server ends with this command.
+                    standing.database = None;
+                }
                 ensure!(
                     standing.migrated,
                     "the database has no tables of ours yet: `apportion migrate` makes them, and so do `up` and `run`"
@@ -44,7 +53,7 @@ impl Status {
                 } else {
                     text::standing(&standing)
                 };
-                (said, 0)
+                (said, u8::from(!runs))
             }
         };
         say(&said)?;

@@ -63,6 +63,8 @@ struct Outcome {
     owners: BTreeMap<String, BTreeMap<String, ExactSum>>,
     /// The proof, by currency.
     money: BTreeMap<String, Money>,
+    /// What the run warned of, and how often.
+    warnings: Vec<(String, u64)>,
     /// The file that was written.
     written: Option<PathBuf>,
 }
@@ -113,12 +115,13 @@ impl Try {
             Ok(code) => code,
             Err(error) => return Err(error.context(folder.keep())),
         };
-        let (owners, money) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (owners, money, warnings) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         if code > 1 || money.is_empty() {
             // Interrupted, or nothing could be used: why has been told.
             return Ok(code);
         }
-        let mut outcome = Outcome { scanned, keys, by: chosen, owners, money, written: None };
+        let mut outcome =
+            Outcome { scanned, keys, by: chosen, owners, money, warnings, written: None };
         let rules = format!("{rules}{}", text::EMITTERS);
         if let Some(path) = target {
             put(&path, &rules)?;
@@ -161,8 +164,9 @@ fn named(by: &Field, keys: &[Ranked]) -> Result<Ranked> {
     })
 }
 
-/// Owners and proof of what the run made visible, by currency.
-type Calculated = (BTreeMap<String, BTreeMap<String, ExactSum>>, BTreeMap<String, Money>);
+/// Owners and proof of what the run made visible, by currency, and what it warned of.
+type Calculated =
+    (BTreeMap<String, BTreeMap<String, ExactSum>>, BTreeMap<String, Money>, Vec<(String, u64)>);
 
 fn calculated(database_url: &str) -> Result<Calculated> {
     let mut client = store::connect(database_url)?;
@@ -175,8 +179,8 @@ fn calculated(database_url: &str) -> Result<Calculated> {
     }
     // Only one source is there, and what counts of the run is known.
     let sources = summary::summary(&mut view, "")?.sources;
-    let money = sources.into_values().next().map(|source| source.money).unwrap_or_default();
-    Ok((owners, money))
+    let source = sources.into_values().next().unwrap_or_default();
+    Ok((owners, source.money, source.warnings))
 }
 
 /// A temporary folder for configuration and data, with what Postgres keeps elsewhere.

@@ -126,6 +126,9 @@ pub fn report(outcome: &Outcome) -> String {
             ));
         }
     }
+    for (warning, count) in &outcome.warnings {
+        text.push_str(&format!("warning: {warning} ({count} times)\n"));
+    }
     text.push_str(&outcome.written.as_deref().map(next).unwrap_or_default());
     text
 }
@@ -244,6 +247,7 @@ pub fn document(outcome: &Outcome) -> Result<String> {
         "by": outcome.by.as_ref().map(key),
         "keys": outcome.keys.iter().map(key).collect::<Vec<_>>(),
         "currencies": currencies,
+        "warnings": outcome.warnings.iter().map(|(text, count)| json!({"text": text, "count": count})).collect::<Vec<_>>(),
         "written": outcome.written,
     });
     Ok(format!("{}\n", serde_json::to_string(&document)?))

@@ -14,6 +14,14 @@ use super::records::Record;
 use super::refusal::{Refusal, Warnings, is_null, number, number_reason};
 use proto::moment::{self, Moment};
 
+/// What is told of a cost that a line lacks, in the order of the measures.
+const FILLED: [&str; 4] = [
+    "no BilledCost: the cost that counts stands for it",
+    "no EffectiveCost: the cost that counts stands for it",
+    "no ContractedCost: the cost that counts stands for it",
+    "no ListCost: the cost that counts stands for it",
+];
+
 /// The largest record that a line can be made of: a batch holds it beside others.
 pub const LINE_BYTES_MAX: usize = 96 * 1024;
 
@@ -278,7 +286,7 @@ impl<'a> Mapper<'a> {
     }
 
     /// The amount, and the measures that differ from it.
-    fn measures(&self, record: &Record<'_>) -> Result<(Amount, [Option<Amount>; 4]), Refusal> {
+    fn measures(&mut self, record: &Record<'_>) -> Result<(Amount, [Option<Amount>; 4]), Refusal> {
         let layout = self.layout;
         let mut measures = [None; 4];
         for (slot, field) in measures.iter_mut().zip(layout.measures) {
@@ -295,6 +303,11 @@ impl<'a> Mapper<'a> {
             Refusal::of_cell(layout, record, field, "no cost: write a number such as 12.5, or 0")
         };
         let amount = measures[cost].ok_or_else(none)?;
+        for (measure, text) in measures.iter().zip(FILLED) {
+            if measure.is_none() {
+                self.warnings.add(text);
+            }
+        }
         measures
             .iter_mut()
             .filter(|measure| **measure == Some(amount))
