@@ -163,6 +163,12 @@ pub const PURGED: &str = "update commits set purged_at = now() where tenant = $1
 pub const MARK_DAMAGED: &str = "
 update pipeline_state set visible_archive_damaged = true
 where tenant = $1 and source = $2 and date = $3 and visible_lines_hash = $4";
+/// The visible dates of a month. `$1` tenant, `$2` source, `$3` any date of it.
+pub const VISIBLE_MONTH: &str = "
+select date from pipeline_state
+where tenant = $1 and source = $2 and visible_generation > 0
+    and date >= date_trunc('month', $3::date)::date and date < (date_trunc('month', $3::date) + interval '1 month')::date
+order by date";
 /// The archived messages that a visible generation was made from. `$1` tenant, `$2` source, `$3` date.
 pub const ARCHIVED: &str = "
 select a.payload

@@ -35,14 +35,19 @@ fn clashes<'c>(folder: &Path, tenants: impl Iterator<Item = Placed<'c>>, report:
         for (emitter, dir) in folders {
             let (id, file) = (&emitter.id, emitter.file_name());
             for source in config.sources.iter().map(|source| &source.id) {
-                let name = file.of_source(tenant, source);
-                // Comparing components, not texts: `out` is `./out/`.
-                let path = folder.join(dir).join(&name).components().collect();
-                let Some((other, its, another)) = files.insert(path, (tenant, source, id)) else {
-                    continue;
-                };
+                // Every day of some month: a name of a month can be that of a day, as `{month}-01` is.
+                let mut other = None;
+                for date in days() {
+                    let name = file.of(tenant, source, date);
+                    // Comparing components, not texts: `out` is `./out/`.
+                    let path = folder.join(dir).join(&name).components().collect();
+                    let owner = (tenant, source, id);
+                    let before = files.insert(path, owner).filter(|before| *before != owner);
+                    other = other.or(before.map(|before| (name, before)));
+                }
+                let Some((name, (other, its, another))) = other else { continue };
                 let what = format!(
-                    "emitter `{id}` writes files {name} for source `{source}`, as emitter `{another}` of tenant {other} \
+                    "emitter `{id}` writes file {name} for source `{source}`, as emitter `{another}` of tenant {other} \
                      does for source `{its}`"
                 );
                 let mend = match other == tenant && another == id {
@@ -55,6 +60,11 @@ fn clashes<'c>(folder: &Path, tenants: impl Iterator<Item = Placed<'c>>, report:
             }
         }
     }
+}
+
+/// The days of a month that has 31.
+fn days() -> impl Iterator<Item = UnitDate> {
+    (1..=31).filter_map(|day| format!("2026-05-{day:02}").parse().ok())
 }
 
 /// Notes emitters whose files some source would read: each run would then add its own output to the bill.

@@ -110,7 +110,7 @@ async fn emit_parts(
             .await
             .map_err(EmitterError::sql("begin an emission"))?;
         lock(&transaction, id, place, &time).await?;
-        let visible = visible(&transaction, parts).await?;
+        let visible = visible(&transaction, parts, emitter.is_monthly()).await?;
         for ((unit, place), visible) in parts.iter().zip(&visible) {
             if visible.generation < unit.generation.0 {
                 let (wanted, found) = (unit.generation, visible.generation);
@@ -129,7 +129,7 @@ async fn emit_parts(
             return Ok(emitted(id, parts, &visible, &published));
         }
         let sealed = draft(&transaction, context, emitter.as_ref(), &visible, parts).await?;
-        if self::visible(&transaction, parts).await? != visible {
+        if self::visible(&transaction, parts, emitter.is_monthly()).await? != visible {
             tracing::debug!(date = %place.date, "a newer generation became visible meanwhile");
             continue;
         }
@@ -258,12 +258,34 @@ async fn lock(
 async fn visible(
     transaction: &Transaction<'_>,
     parts: &[(&EmitUnit, Place)],
+    monthly: bool,
 ) -> Result<Vec<Visible>, EmitterError> {
     let mut all = Vec::with_capacity(parts.len());
+    if let Some((_, place)) = parts.first().filter(|_| monthly) {
+        month_is(transaction, parts, place).await?;
+    }
     for (_, place) in parts {
         all.push(visible_of(transaction, place).await?);
     }
     Ok(all)
+}
+
+/// A month's output holds all of its visible dates. A task that names others is of another time: what it would write
+/// could take the place of what is newer.
+async fn month_is(
+    transaction: &Transaction<'_>,
+    parts: &[(&EmitUnit, Place)],
+    place: &Place,
+) -> Result<(), EmitterError> {
+    let (tenant, source, date) = (place.tenant.as_str(), place.source.as_str(), PgDate(place.date));
+    let key = [(&tenant as _, Type::TEXT), (&source as _, Type::TEXT), (&date as _, Type::DATE)];
+    let rows = transaction.query_typed(sql::VISIBLE_MONTH, &key).await;
+    let rows = rows.map_err(EmitterError::sql("read what is visible"))?;
+    let dates = rows.iter().map(|row| row.get::<_, PgDate>(0).0);
+    if dates.eq(parts.iter().map(|(_, place)| place.date)) {
+        return Ok(());
+    }
+    Err(EmitterError::Busy(format!("other dates of {} are visible by now", place.date.period())))
 }
 
 async fn visible_of(transaction: &Transaction<'_>, place: &Place) -> Result<Visible, EmitterError> {

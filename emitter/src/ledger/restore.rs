@@ -37,8 +37,15 @@ pub async fn restore(
                 done.push(restored);
             }
             Err(error) => {
-                if error.class() == FailureClass::Data {
-                    mark_damaged(store, context, unit).await?;
+                // A statement that failed says nothing of what is archived.
+                let of_archive =
+                    matches!(&error, EmitterError::Integrity(_) | EmitterError::Data(_));
+                if of_archive
+                    && error.class() == FailureClass::Data
+                    && let Err(error) = mark_damaged(store, context, unit).await
+                {
+                    let error = proto::fault::chain(&error);
+                    tracing::warn!(date = %unit.date, error, "failed to mark a damaged archive");
                 }
                 failed.push((vec![(unit.date, unit.generation)], error));
             }

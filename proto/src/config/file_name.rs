@@ -84,12 +84,6 @@ impl FileName {
         self.filled(tenant, source, (&date, &month))
     }
 
-    /// The path for all dates of a source: equal ones are the same files.
-    #[must_use]
-    pub fn of_source(&self, tenant: &TenantId, source: &SourceId) -> String {
-        self.filled(tenant, source, ("DATE", "MONTH"))
-    }
-
     fn filled(&self, tenant: &TenantId, source: &SourceId, (date, month): (&str, &str)) -> String {
         let piece = |piece: &Piece| match piece {
             Piece::Text(text) => text.clone(),

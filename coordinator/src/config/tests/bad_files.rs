@@ -65,7 +65,7 @@ fn tenants_that_would_write_the_same_files() {
     let (one, other) = (tenant("prod_aws", "out"), tenant("aws", "./out/"));
     assert_eq!(
         problems(&[("tenants/acme.yaml", &one), ("tenants/acme_prod.yaml", &other)]),
-        "tenants/acme_prod.yaml:2:13: emitter `csv` writes files acme_prod_aws_DATE.csv for source `aws`, as emitter \
+        "tenants/acme_prod.yaml:2:13: emitter `csv` writes file acme_prod_aws_2026-05-01.csv for source `aws`, as emitter \
          `csv` of tenant acme does for source `prod_aws` (give it another `dir` or `file`)\n  \
          2 | emitters: { csv: { dir: ./out/ } }\n    |             ^"
     );
@@ -73,6 +73,13 @@ fn tenants_that_would_write_the_same_files() {
 emitters: { csv: { dir: x, file: \"{date}.csv\" } }";
     let found = problems(&[("tenants/acme.yaml", two)]);
     assert!(found.contains("(add {source} to `file`)"), "{found}");
+    let month = "sources: { a: { kind: focus, files: [a.csv] } }
+emitters: { a: { kind: csv, dir: x, file: \"{month}-02.csv\" }, b: { kind: csv, dir: x, file: \"{date}.csv\" } }";
+    let found = problems(&[("tenants/acme.yaml", month)]);
+    assert!(
+        found.contains("emitter `b` writes file 2026-05-02.csv for source `a`, as emitter `a`"),
+        "{found}"
+    );
     let elsewhere = tenant("aws", "out/prod");
     let files = [("tenants/acme.yaml", one.as_str()), ("tenants/acme_prod.yaml", &elsewhere)];
     assert_eq!(load(folder(&files).path(), &no_env).unwrap().tenants.len(), 2);

@@ -350,7 +350,7 @@ fn tests_and_emitters() {
     }
     one(
         "emitters: { csv: { dir: x }, b: { kind: csv, dir: x } }",
-        "2:13: emitter `csv` writes files acme_cloud_DATE.csv for source `cloud`, as emitter `b` of tenant acme does for \
+        "2:13: emitter `csv` writes file acme_cloud_2026-05-01.csv for source `cloud`, as emitter `b` of tenant acme does for \
          source `cloud` (give it another `dir` or `file`)",
     );
     one(
@@ -376,7 +376,7 @@ fn tests_and_emitters() {
     );
     one(
         "emitters: { focus: { dir: x, format: parquet }, parquet: { dir: x } }",
-        "2:49: emitter `parquet` writes files acme_cloud_DATE.parquet for source `cloud`, as emitter `focus` of tenant acme does \
+        "2:49: emitter `parquet` writes file acme_cloud_2026-05-01.parquet for source `cloud`, as emitter `focus` of tenant acme does \
           for source `cloud` (give it another `dir` or `file`)",
     );
     one(

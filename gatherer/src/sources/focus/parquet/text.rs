@@ -8,6 +8,8 @@ use parquet::data_type::{ByteArray, FixedLenByteArray, Int96};
 use parquet::schema::types::Type;
 use proto::time::UtcSeconds;
 
+/// Decimals at most that a type may have.
+const SCALE_MAX: u32 = 1_000;
 /// Days from the start of the Julian calendar's count to 1970-01-01.
 const JULIAN_DAYS: i64 = 2_440_588;
 
@@ -46,7 +48,11 @@ impl Meaning {
         };
         let fixed = leaf.get_physical_type() == Physical::FIXED_LEN_BYTE_ARRAY;
         let decimal = |scale: i32| {
-            let scale = u32::try_from(scale).map_err(|_| format!("a decimal of scale {scale}"))?;
+            // More decimals than any bill has: each would become a digit of text.
+            let scale =
+                u32::try_from(scale).ok().filter(|scale| *scale <= SCALE_MAX).ok_or_else(|| {
+                    format!("a decimal of scale {scale}; write it with 0 to {SCALE_MAX} decimals")
+                })?;
             Ok(Self::Decimal(scale))
         };
         Ok(match info.logical_type_ref() {
