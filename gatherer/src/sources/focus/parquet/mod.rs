@@ -36,6 +36,8 @@ use nested::Broken;
 use schema::Node;
 use text::Meaning;
 
+/// Values that a row may have in one column, on average over a row group: the entries of a map or list.
+const VALUES_PER_ROW: i64 = 1_000;
 /// Rows that are taken up at a time.
 const BATCH_ROWS: usize = 1_024;
 
@@ -155,8 +157,17 @@ impl Rows {
             leaves.collect::<Result<Vec<_>, ParquetError>>()
         });
         self.leaves = leaves?;
-        let rows = self.reader.metadata().row_group(at).num_rows();
-        let rows = usize::try_from(rows);
+        let group = self.reader.metadata().row_group(at);
+        // A few bytes can stand for very many values, and those of a batch of rows are in memory together.
+        let most = group.num_rows().saturating_mul(VALUES_PER_ROW);
+        if let Some(column) = group.columns().iter().find(|column| column.num_values() > most) {
+            let (path, values) = (column.column_path().string(), column.num_values());
+            return Err(RecordsError::Damaged(format!(
+                "column {path} has {values} values in {} rows, more than {VALUES_PER_ROW} for each",
+                group.num_rows()
+            )));
+        }
+        let rows = usize::try_from(group.num_rows());
         self.left.0 = rows.map_err(|_| RecordsError::Damaged("a negative count of rows".into()))?;
         self.group += 1;
         Ok(())

@@ -200,6 +200,24 @@ fn what_nests_becomes_json() {
     assert_eq!(found, want);
 }
 
+#[test]
+fn few_bytes_that_stand_for_very_many_values_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bill.parquet");
+    let of = |values: i16| {
+        let schema = "optional group old (LIST) { repeated int32 array; }";
+        write(&path, schema, Compression::ZSTD(Default::default()), 1, &|_, group| {
+            let reps: Vec<i16> = (0..values).map(|at| at.min(1)).collect();
+            let (numbers, defs) = (vec![7; reps.len()], vec![2; reps.len()]);
+            column::<Int32Type>(group, &numbers, &defs, &reps);
+        });
+        records(&path)
+    };
+    assert_eq!(of(1_000).unwrap().len(), 2);
+    let error = of(1_001).unwrap_err();
+    assert!(error.contains("column old.array has 1001 values in 1 rows"), "{error}");
+}
+
 const TWO: &str = "required int64 n; optional group Tags (MAP) { repeated group key_value
     { required binary key (UTF8); optional binary value (UTF8); } }";
 
