@@ -141,6 +141,18 @@ fn a_company_is_calculated_to_the_last_decimal_and_every_trouble_is_named() {
     assert!(said.contains("\n(allocator-1 was killed with kill -9 half-way: "), "{said}");
     assert!(said.contains("\nΣ delta 0; 30 dates would be calculated again; digest "), "{said}");
 
+    // What it proposes works as it is printed; `up` goes on until somebody ends it.
+    let printed: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
+    let [explain, plan, up] = printed[..] else { panic!("three commands: {printed:?}") };
+    let explain = explain.strip_prefix("cd demo; ").expect("it begins in the company's folder");
+    for command in [explain, plan] {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]).current_dir(company.at("")).env("PATH", path());
+        let ran = shell.env_remove("DATABASE_URL").env_remove("NATS_URL").output().unwrap();
+        assert!(ran.status.success(), "{command}: {ran:?}");
+    }
+    assert_eq!(up, "apportion up");
+
     // There it was built by `deploy/demo`, and is not on PATH.
     let readme =
         include_str!("../../README.md").replace("../target/release/apportion", "apportion");

@@ -58,7 +58,7 @@ pub fn played(dir: &Path, killed: Option<&str>) -> Result<String> {
     let (place, program) = (from(&here, dir), program(&here, dir)?);
     said.push_str(&format!(
         "$ cd {}; {program} explain --tenant {TENANT} --date {} --line {line}
-$ {program} plan --config what-if
+$ {program} plan --config what-if --data-dir .apportion
 $ {program} up\n",
         place.display(),
         WHY.1
