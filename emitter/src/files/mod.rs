@@ -19,7 +19,7 @@ pub use file::NewFile;
 use file::holds;
 #[cfg(feature = "parquet")]
 pub use parquet::{Kind, Parquet};
-pub use table::{Fault, Table};
+pub use table::{Cell, Fault, Table};
 
 /// How the rows of a file are written.
 pub trait Format: Send + Sync {

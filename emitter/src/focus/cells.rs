@@ -223,22 +223,8 @@ impl<'a> Line<'a> {
 }
 
 /// Appends a text, or an empty field.
-pub fn push(out: &mut ByteRecord, text: Option<&str>) {
+fn push(out: &mut ByteRecord, text: Option<&str>) {
     out.push_field(text.unwrap_or_default().as_bytes());
-}
-
-/// Appends a number with at least one decimal: readers that guess types take other numbers for whole ones.
-pub fn push_number(out: &mut ByteRecord, amount: Amount) {
-    let text = amount.to_text();
-    if amount.scale() > 0 {
-        out.push_field(text.as_bytes());
-        return;
-    }
-    let mut bytes = [b'0'; 34];
-    let (whole, decimals) = bytes.split_at_mut(text.len());
-    whole.copy_from_slice(text.as_bytes());
-    decimals[0] = b'.';
-    out.push_field(&bytes[..text.len() + 2]);
 }
 
 #[cfg(test)]
@@ -341,13 +327,5 @@ mod tests {
         ] {
             assert_eq!(line[column], want, "{column}");
         }
-    }
-
-    #[test]
-    fn numbers_have_a_decimal() {
-        let mut out = ByteRecord::new();
-        ["0", "-5", "1e3", "0.10", "-1e-7"].iter().for_each(|n| push_number(&mut out, amount(n)));
-        let texts: Vec<_> = out.iter().map(|field| std::str::from_utf8(field).unwrap()).collect();
-        assert_eq!(texts, ["0.0", "-5.0", "1000.0", "0.1", "-0.0000001"]);
     }
 }

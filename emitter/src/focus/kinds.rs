@@ -13,16 +13,15 @@ const OWN_WHOLE: [&str; 3] = ["x_AllocationTier", "x_AllocationPart", "x_OriginR
 #[must_use]
 pub fn kind(name: &str) -> Kind {
     if OWN_COSTS.contains(&name) {
-        return Kind::Decimal;
+        return Kind::Cost;
     }
     if OWN_WHOLE.contains(&name) {
         return Kind::Whole;
     }
     let column = Version::V1_3.columns().iter().find(|column| column.name == name);
     match column.map(|column| column.content) {
-        Some(Content::Cost(_) | Content::Quantity(_) | Content::Split(_) | Content::Number) => {
-            Kind::Decimal
-        }
+        Some(Content::Cost(_) | Content::Split(_)) => Kind::Cost,
+        Some(Content::Quantity(_) | Content::Number) => Kind::Decimal,
         Some(Content::Time(_)) => Kind::Time,
         Some(
             Content::Currency
@@ -46,8 +45,8 @@ mod tests {
             let names = Version::V1_2.columns().iter().map(|column| column.name).chain(OWN);
             names.filter(|name| kind(name) == kind_of).count()
         };
-        let kinds = [Kind::Decimal, Kind::Whole, Kind::Time];
-        assert_eq!(kinds.map(count), [12 + 4, 3, 4]);
+        let kinds = [Kind::Cost, Kind::Decimal, Kind::Whole, Kind::Time];
+        assert_eq!(kinds.map(count), [6 + 4, 6, 3, 4]);
         assert_eq!(kind("x_Anything"), Kind::Text);
     }
 }

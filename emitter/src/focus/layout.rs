@@ -7,12 +7,12 @@ use proto::line::{Lines, Measure};
 use proto::money::{Amount, Share};
 
 use super::allocated;
-use super::cells::{Batch, push, push_number};
+use super::cells::Batch;
 use super::columns::{Allocated, Column, Content, OWN, Version, of_provider};
 use super::split::{self, Parts};
 use crate::emission::{Origin, Place, VisibleRow};
 use crate::error::EmitterError;
-use crate::files::{Fault, Table};
+use crate::files::{Cell, Fault, Table};
 
 /// Writes rows.
 pub struct Layout<T: Table> {
@@ -24,7 +24,8 @@ pub struct Layout<T: Table> {
     provider: Option<Vec<(String, String)>>,
     batch: Option<Batch>,
     common: ByteRecord,
-    record: ByteRecord,
+    /// The last share as text.
+    share: (Share, String),
     /// Scratch space.
     parts: Parts,
     json: Vec<u8>,
@@ -49,7 +50,7 @@ impl<T: Table> Layout<T> {
             provider: None,
             batch: None,
             common: ByteRecord::new(),
-            record: ByteRecord::new(),
+            share: (Share::ONE, Share::ONE.to_string()),
             parts: Parts::default(),
             json: Vec::new(),
         }
@@ -67,9 +68,11 @@ impl<T: Table> Layout<T> {
         let names = self.columns.iter().map(|column| column.name).chain(OWN);
         names
             .chain(provider.iter().map(|(name, _)| name.as_str()))
-            .for_each(|name| self.record.push_field(name.as_bytes()));
+            .try_for_each(|name| self.out.cell(Cell::Text(name.as_bytes())))
+            .and_then(|()| self.out.end())
+            .map_err(|fault| failed(&self.place, fault))?;
         self.provider = Some(provider);
-        self.end_record()
+        Ok(())
     }
 
     /// Writes all rows of one line.
@@ -94,13 +97,16 @@ impl<T: Table> Layout<T> {
         batch.common(*at, &self.place, &mut self.common);
         let wholes = wholes(lines, *at);
         let parted = self.split(batch.split_cells(*at), &wholes, lines, *at, rows);
+        let id = lines.id[*at].0.hex();
         for (number, row) in rows.iter().enumerate() {
-            self.focus(row, number, &parted, batch.tags_begun(*at));
-            self.own(row, &wholes, rows.len());
-            for at in self.columns.len()..self.common.len() {
-                self.record.push_field(&self.common[at]);
-            }
-            self.end_record()?;
+            self.focus(row, number, &parted, batch.tags_begun(*at))
+                .and_then(|()| self.own(row, &id, &wholes, rows.len()))
+                .and_then(|()| {
+                    let mut provider = self.columns.len()..self.common.len();
+                    provider.try_for_each(|at| self.out.cell(Cell::Text(&self.common[at])))
+                })
+                .and_then(|()| self.out.end())
+                .map_err(|fault| failed(&self.place, fault))?;
         }
         self.batch = Some(batch);
         Ok(())
@@ -132,58 +138,74 @@ impl<T: Table> Layout<T> {
     }
 
     /// The columns of FOCUS, of row `number` of its line.
-    fn focus(&mut self, row: &VisibleRow, number: usize, parted: &Parted, tags: &str) {
-        let out = &mut self.record;
+    fn focus(
+        &mut self,
+        row: &VisibleRow,
+        number: usize,
+        parted: &Parted,
+        tags: &str,
+    ) -> Result<(), Fault> {
         for (column, common) in self.columns.iter().zip(&self.common) {
-            let part = match column.content {
-                Content::Cost(measure) => Some(row.measures[measure as usize]),
-                Content::Quantity(quantity) => row.quantities[quantity],
-                Content::Split(cell) => parted.cells[cell].get(number).copied(),
+            let cell = match column.content {
+                Content::Cost(measure) => Cell::Number(row.measures[measure as usize]),
+                Content::Quantity(quantity) => Cell::number(row.quantities[quantity]),
+                Content::Split(cell) => Cell::number(parted.cells[cell].get(number).copied()),
                 Content::Allocated(what) => {
                     self.json.clear();
                     if let Some(ratio) = parted.ratios.get(number) {
                         allocated(row, what, *ratio, tags, &mut self.json);
                     }
-                    out.push_field(&self.json);
-                    continue;
+                    Cell::Text(&self.json)
                 }
                 Content::Number
                 | Content::Time(_)
                 | Content::Currency
                 | Content::Json
                 | Content::Object
-                | Content::Text(_) => {
-                    out.push_field(common);
-                    continue;
-                }
+                | Content::Text(_) => Cell::Text(common),
             };
-            match part {
-                Some(part) => push_number(out, part),
-                None => out.push_field(b""),
-            }
+            self.out.cell(cell)?;
         }
+        Ok(())
     }
 
-    /// Our own columns, in the order of [`OWN`].
-    fn own(&mut self, row: &VisibleRow, wholes: &[Amount; 4], rows: usize) {
-        let (out, why) = (&mut self.record, &row.why);
-        push(out, Some(self.place.tenant.as_str()));
-        push(out, Some(self.place.source.as_str()));
-        push(out, Some(&why.identity));
-        push(out, Some(&why.owner));
-        push(out, Some(&why.cost_type));
-        push(out, Some(&why.rule));
-        push(out, Some(&why.tier.to_string()));
-        push(out, Some(&why.part.to_string()));
-        push(out, Some(&why.method));
-        push(out, why.detail.as_deref());
-        let share = row.origin.as_ref().map(|origin| origin.share.to_string());
-        push(out, share.as_deref());
-        push(out, Some(&why.booking_period));
-        push(out, Some(&why.entry));
-        push(out, Some(&row.line.to_string()));
-        wholes.iter().for_each(|whole| push_number(out, *whole));
-        push(out, Some(&rows.to_string()));
+    /// Our own columns, in the order of [`OWN`]; `id` is the line's.
+    fn own(
+        &mut self,
+        row: &VisibleRow,
+        id: &[u8],
+        wholes: &[Amount; 4],
+        rows: usize,
+    ) -> Result<(), Fault> {
+        let share = row.origin.as_ref().map(|origin| origin.share);
+        if let Some(share) = share
+            && share != self.share.0
+        {
+            self.share = (share, share.to_string());
+        }
+        let (place, why) = (&self.place, &row.why);
+        let cells: [Cell<'_>; OWN.len()] = [
+            Cell::text(Some(place.tenant.as_str())),
+            Cell::text(Some(place.source.as_str())),
+            Cell::text(Some(&why.identity)),
+            Cell::text(Some(&why.owner)),
+            Cell::text(Some(&why.cost_type)),
+            Cell::text(Some(&why.rule)),
+            Cell::Whole(why.tier.into()),
+            Cell::Whole(why.part.into()),
+            Cell::text(Some(&why.method)),
+            Cell::text(why.detail.as_deref()),
+            Cell::text(share.map(|_| self.share.1.as_str())),
+            Cell::text(Some(&why.booking_period)),
+            Cell::text(Some(&why.entry)),
+            Cell::Text(id),
+            Cell::Number(wholes[0]),
+            Cell::Number(wholes[1]),
+            Cell::Number(wholes[2]),
+            Cell::Number(wholes[3]),
+            Cell::Whole(i64::try_from(rows).unwrap_or(i64::MAX)),
+        ];
+        cells.iter().try_for_each(|cell| self.out.cell(*cell))
     }
 
     /// Writes what is buffered, the header at least, and gives the target back.
@@ -194,12 +216,6 @@ impl<T: Table> Layout<T> {
         self.head(&[])?;
         let place = self.place;
         self.out.finish().map_err(|fault| failed(&place, fault))
-    }
-
-    fn end_record(&mut self) -> Result<(), EmitterError> {
-        let written = self.out.record(&self.record);
-        self.record.clear();
-        written.map_err(|fault| failed(&self.place, fault))
     }
 }
 

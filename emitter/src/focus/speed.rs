@@ -139,5 +139,6 @@ fn rows_of_parquet_are_written_fast() {
         count += rows.len();
     }
     layout.finish().unwrap();
-    told("FOCUS 1.2 as Parquet", count, began);
+    let rate = told("FOCUS 1.2 as Parquet", count, began);
+    assert!(rate > 150_000 || cfg!(debug_assertions), "{rate} rows/s");
 }

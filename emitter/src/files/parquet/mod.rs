@@ -10,19 +10,18 @@ mod column;
 use std::io::Write;
 use std::sync::Arc;
 
-use csv::ByteRecord;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::Type;
+use parquet::schema::types::{ColumnPath, Type};
 
-use super::table::{Fault, Table};
-use column::Column;
+use super::table::{Cell, Fault, Table};
+use column::{CELL_BYTES, Column};
 
 /// The most rows of a row group.
 const GROUP_ROWS: usize = 50_000;
-/// Bytes of text in one row group, about.
+/// Bytes that the cells of one row group take, about.
 const GROUP_BYTES: usize = 32 << 20;
 
 /// What a column holds.
@@ -32,6 +31,8 @@ pub enum Kind {
     Text,
     /// An exact number: a decimal of 38 digits.
     Decimal,
+    /// One that hardly ever is another row's too: a dictionary of them is larger and slower than they are.
+    Cost,
     /// A whole number of 64 bits.
     Whole,
     /// A point in time: microseconds, UTC.
@@ -43,13 +44,15 @@ pub struct Parquet<W: Write + Send> {
     kind: fn(&str) -> Kind,
     decimals: u32,
     state: State<W>,
+    /// Column of the next cell.
+    at: usize,
     rows: usize,
     bytes: usize,
 }
 
 enum State<W: Write + Send> {
-    /// Before the columns are known.
-    New(W),
+    /// Before all columns are known: these are.
+    New(W, Vec<Column>),
     Begun(Box<SerializedFileWriter<W>>, Vec<Column>),
     /// It could not be begun.
     Failed,
@@ -59,21 +62,7 @@ impl<W: Write + Send> Parquet<W> {
     /// A file in `out` whose columns hold what `kind` says of their names, and whose numbers have so many decimals.
     #[must_use]
     pub fn new(out: W, kind: fn(&str) -> Kind, decimals: u32) -> Self {
-        Self { kind, decimals, state: State::New(out), rows: 0, bytes: 0 }
-    }
-
-    fn begin(&mut self, header: &ByteRecord) -> Result<(), Fault> {
-        let columns = header.iter().map(|name| {
-            let name = String::from_utf8_lossy(name).into_owned();
-            let kind = (self.kind)(&name);
-            Column::new(name, kind, self.decimals)
-        });
-        let columns: Vec<Column> = columns.collect();
-        if let State::New(out) = std::mem::replace(&mut self.state, State::Failed) {
-            let writer = writer(out, &columns).map_err(failed)?;
-            self.state = State::Begun(Box::new(writer), columns);
-        }
-        Ok(())
+        Self { kind, decimals, state: State::New(out, Vec::new()), at: 0, rows: 0, bytes: 0 }
     }
 
     /// Writes what is buffered as a row group.
@@ -84,9 +73,8 @@ impl<W: Write + Send> Parquet<W> {
         }
         let mut group = writer.next_row_group().map_err(failed)?;
         for column in columns {
-            let mut out = group.next_column().map_err(failed)?.ok_or_else(unbegun)?;
-            column.write(&mut out).map_err(failed)?;
-            out.close().map_err(failed)?;
+            let out = group.next_column().map_err(failed)?.ok_or_else(unbegun)?;
+            column.write(out).map_err(failed)?;
         }
         group.close().map_err(failed)?;
         (self.rows, self.bytes) = (0, 0);
@@ -101,22 +89,47 @@ fn writer<W: Write + Send>(
     let fields = columns.iter().map(Column::schema).collect::<Result<Vec<_>, _>>()?;
     let schema = Type::group_type_builder("focus").with_fields(fields).build()?;
     // Smallest and largest of each row group; those of each page cost more than readers of such files gain.
-    let properties = WriterProperties::builder()
+    let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_statistics_enabled(EnabledStatistics::Chunk);
+    for column in columns.iter().filter(|column| column.kind() == Kind::Cost) {
+        let path = ColumnPath::from(column.name());
+        properties = properties.set_column_dictionary_enabled(path, false);
+    }
     SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties.build()))
 }
 
 impl<W: Write + Send> Table for Parquet<W> {
     type Out = W;
 
-    fn record(&mut self, record: &ByteRecord) -> Result<(), Fault> {
-        let State::Begun(_, columns) = &mut self.state else { return self.begin(record) };
-        for (column, cell) in columns.iter_mut().zip(record) {
-            column.push(cell).map_err(Fault::Cell)?;
+    fn cell(&mut self, cell: Cell<'_>) -> Result<(), Fault> {
+        match &mut self.state {
+            State::Begun(_, columns) => {
+                let column = columns.get_mut(self.at).ok_or_else(unbegun)?;
+                self.bytes += CELL_BYTES + column.push(cell).map_err(Fault::Cell)?;
+                self.at += 1;
+            }
+            State::New(_, columns) => {
+                let Cell::Text(name) = cell else { return Err(unbegun()) };
+                let name = String::from_utf8_lossy(name).into_owned();
+                let kind = (self.kind)(&name);
+                columns.push(Column::new(name, kind, self.decimals));
+            }
+            State::Failed => return Err(unbegun()),
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Fault> {
+        self.at = 0;
+        if matches!(self.state, State::New(..))
+            && let State::New(out, columns) = std::mem::replace(&mut self.state, State::Failed)
+        {
+            let writer = writer(out, &columns).map_err(failed)?;
+            self.state = State::Begun(Box::new(writer), columns);
+            return Ok(());
         }
         self.rows += 1;
-        self.bytes += record.as_slice().len();
         if self.rows == GROUP_ROWS || self.bytes > GROUP_BYTES {
             self.flush()?;
         }
@@ -127,7 +140,7 @@ impl<W: Write + Send> Table for Parquet<W> {
         self.flush()?;
         match self.state {
             State::Begun(writer, _) => writer.into_inner().map_err(failed),
-            State::New(_) | State::Failed => Err(unbegun()),
+            State::New(..) | State::Failed => Err(unbegun()),
         }
     }
 }
@@ -150,12 +163,14 @@ fn failed(error: ParquetError) -> Fault {
 mod tests {
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::RowAccessor;
+    use proto::money::Amount;
 
     use super::*;
 
     fn kind(name: &str) -> Kind {
         match name.chars().next() {
             Some('n') => Kind::Decimal,
+            Some('c') => Kind::Cost,
             Some('w') => Kind::Whole,
             Some('t') => Kind::Time,
             _ => Kind::Text,
@@ -164,8 +179,12 @@ mod tests {
 
     fn write(records: &[&[&str]], decimals: u32) -> Result<Vec<u8>, Fault> {
         let mut table = Parquet::new(Vec::new(), kind, decimals);
-        for record in records {
-            table.record(&ByteRecord::from(record.to_vec()))?;
+        for (record, cells) in records.iter().enumerate() {
+            for (text, name) in cells.iter().zip(records[0]) {
+                let whole = text.parse().ok().filter(|_| record > 0 && name.starts_with('w'));
+                table.cell(whole.map_or(Cell::text(Some(text)), Cell::Whole))?;
+            }
+            table.end()?;
         }
         table.finish()
     }
@@ -180,10 +199,10 @@ mod tests {
     #[test]
     fn every_kind_comes_back_and_equal_records_are_equal_bytes() {
         let records: &[&[&str]] = &[
-            &["n", "w", "t", "s"],
-            &["-1.50", "7", "2026-05-01T00:00:00Z", "a,\"b\"\n"],
-            &["", "", "", ""],
-            &["79228162514.264337593543950335", "-1", "9999-12-31T23:59:59Z", "é"],
+            &["n", "w", "t", "s", "c"],
+            &["-1.50", "7", "2026-05-01T00:00:00Z", "a,\"b\"\n", "1.5"],
+            &["", "", "", "", ""],
+            &["79228162514.264337593543950335", "-1", "9999-12-31T23:59:59Z", "é", "-1e-18"],
         ];
         let bytes = write(records, 18).unwrap();
         assert_eq!(bytes, write(records, 18).unwrap());
@@ -200,7 +219,9 @@ mod tests {
             (rows[0].get_string(3).unwrap().as_str(), rows[2].get_string(3).unwrap().as_str()),
             ("a,\"b\"\n", "é")
         );
-        for at in 0..4 {
+        let costs = [0, 2].map(|at| rows[at].get_decimal(4).unwrap().data().to_vec());
+        assert_eq!(costs, [15 * 10_i128.pow(17), -1].map(|units| units.to_be_bytes()));
+        for at in 0..5 {
             assert!(matches!(
                 rows[1].get_column_iter().nth(at),
                 Some((_, parquet::record::Field::Null))
@@ -228,20 +249,34 @@ mod tests {
     #[test]
     fn row_groups_bound_memory() {
         let mut table = Parquet::new(Vec::new(), kind, 2);
-        table.record(&ByteRecord::from(vec!["n", "s"])).unwrap();
-        let long = "x".repeat(1 << 10);
-        for n in 0..60_000 {
-            let text = if n < 50_000 { "" } else { long.as_str() };
-            table.record(&ByteRecord::from(vec![n.to_string().as_str(), text])).unwrap();
-        }
+        let mut record = |n: &str, s: &str, number: Option<Amount>| {
+            table.cell(number.map_or(Cell::text(Some(n)), Cell::Number)).unwrap();
+            table.cell(Cell::text(Some(s))).unwrap();
+            table.end().unwrap();
+        };
+        // A thousand rows of the same text take no more room than one; of texts of their own, all that they have.
+        let long = |n: u64| match n {
+            0..50_000 => String::new(),
+            50_000..90_000 => "x".repeat(1 << 10),
+            _ => format!("{n:01024}"),
+        };
+        record("n", "s", None);
+        (0..140_000).for_each(|n| record("", &long(n), Some(Amount::from(n))));
         let reader =
             SerializedFileReader::new(bytes::Bytes::from(table.finish().unwrap())).unwrap();
-        assert_eq!(reader.num_row_groups(), 2);
-        let rows = reader.get_row_iter(None).unwrap().map(Result::unwrap).enumerate();
-        for (n, row) in rows {
-            assert_eq!(row.get_decimal(0).unwrap().data(), (n as i128 * 100).to_be_bytes());
-            let text = row.get_string(1).map(String::as_str).ok();
-            assert_eq!(text, (n >= 50_000).then_some(long.as_str()));
+        let groups = reader.metadata().row_groups().iter().map(|group| group.num_rows());
+        let groups: Vec<i64> = groups.collect();
+        assert_eq!((&groups[..2], groups.len()), (&[50_000; 2][..], 4), "{groups:?}");
+        assert!((25_000..35_000).contains(&groups[2]), "{groups:?}");
+        let rows = reader.get_row_iter(None).unwrap().map(Result::unwrap).zip(0_u64..);
+        let mut count = 0;
+        for (row, n) in rows {
+            let units = i128::from(n) * 100;
+            assert_eq!(row.get_decimal(0).unwrap().data(), units.to_be_bytes());
+            let text = row.get_string(1).map_or("", String::as_str);
+            assert_eq!(text, long(n));
+            count += 1;
         }
+        assert_eq!(count, 140_000);
     }
 }
