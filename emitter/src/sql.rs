@@ -187,6 +187,9 @@ select payload from line_archive
 where tenant = $1 and source = $2 and date = $3 and kind = 'line' and generation = $4
 order by batch";
 
+/// The provider's own columns that bills of a source ever had. `$1` tenant, `$2` source.
+pub const PROVIDER_COLUMNS: &str =
+    "select name from provider_columns where tenant = $1 and source = $2";
 /// One emitter at a time on one unit; given back when the transaction ends. `$1` key.
 pub const TRY_LOCK: &str = "select pg_try_advisory_xact_lock($1)";
 /// What is visible of a unit. `$1` tenant, `$2` source, `$3` date.

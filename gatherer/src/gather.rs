@@ -114,5 +114,6 @@ fn done(harvest: &dyn Harvest, ended: Ended, task: &Gather) -> GatherDone {
         warnings: summary.warnings.clone(),
         cursor: ended.cursor.map(ByteBuf::from),
         final_before: None,
+        provider_columns: summary.provider_columns.clone(),
     }
 }

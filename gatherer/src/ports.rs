@@ -101,6 +101,8 @@ pub struct Summary {
     pub quarantined: u64,
     /// What a person should know.
     pub warnings: Vec<Warning>,
+    /// Columns of the provider's own (`x_`) that the files read have.
+    pub provider_columns: Vec<String>,
 }
 
 /// What was counted when the records of a date were read.

@@ -96,6 +96,9 @@ pub struct GatherDone {
     /// When the source itself says its dates are final, if it does.
     #[serde(default)]
     pub final_before: Option<UnitDate>,
+    /// Columns of the provider's own (`x_`) that the files read have, with values or without, in any order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub provider_columns: Vec<String>,
 }
 
 /// A date that a gather found.

@@ -104,6 +104,7 @@ impl Leader {
             }
         }
         StateStore::quarantine_apply_in_txn(txn, at, stage, done).await?;
+        StateStore::provider_columns_add_in_txn(txn, at, &done.provider_columns).await?;
         let reading = entry.config.gather_hash(at.1)?;
         StateStore::gather_done_in_txn(txn, at, header.generation, done, (&self.run, reading))
             .await?;

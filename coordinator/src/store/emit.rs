@@ -253,6 +253,29 @@ impl StateStore {
         Ok(())
     }
 
+    /// Remembers columns of a source's provider, which its FOCUS files have for every date from now on: where one is
+    /// new, what lies outside without it is due again, and so is what is being written.
+    pub(crate) async fn provider_columns_add_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): (&TenantId, &SourceId),
+        names: &[String],
+    ) -> Result<(), StateError> {
+        let sql =
+            "insert into provider_columns (tenant, source, name) select $1, $2, unnest($3::text[])
+                   on conflict do nothing";
+        let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
+        let parameters: [&(dyn ToSql + Sync); 3] = [&tenant.as_str(), &source.as_str(), &names];
+        if execute(txn, "remember a provider's columns", sql, &parameters).await? == 0 {
+            return Ok(());
+        }
+        let sql = "update emission_records r set emitter_hash = null, wanted_hash = null
+                   from emitters e
+                   where r.tenant = $1 and r.source = $2 and e.tenant = r.tenant and e.emitter = r.emitter
+                     and e.kind in ('focus', 'parquet')";
+        execute(txn, "emit again with new columns", sql, &parameters[..2]).await?;
+        Ok(())
+    }
+
     /// Takes emissions back that have been out longer than `limit`, so that they are due again.
     pub(crate) async fn emissions_overdue_in_txn(
         txn: &Transaction<'_>,

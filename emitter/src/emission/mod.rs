@@ -197,7 +197,8 @@ async fn draft(
     };
     let mut draft = emitter.open(first)?;
     if emitter.needs_cells() {
-        let names = origins::place(transaction, context, dates()).await?;
+        let mut names = origins::provider_columns(transaction, first).await?;
+        origins::place(transaction, context, dates(), &mut names).await?;
         draft.provider_columns(&Vec::from_iter(names))?;
     }
     let writing = spawn_blocking(move || {

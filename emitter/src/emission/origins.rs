@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use deadpool_postgres::tokio_postgres::Transaction;
+use deadpool_postgres::tokio_postgres::types::Type;
 use proto::envelope;
 use proto::line::{LineBatch, LineId, Lines};
 use runtime::data::DataError;
@@ -27,8 +28,23 @@ pub struct Origins<'a, 't> {
     first: i64,
 }
 
-/// The first pass over some dates: fills the table of places, which lives as long as the transaction, and finds the
-/// provider's own columns (`x_`).
+/// The provider's own columns (`x_`) that bills of a source ever had, whatever date they were of.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn provider_columns(
+    transaction: &Transaction<'_>,
+    place: &Place,
+) -> Result<BTreeSet<String>, EmitterError> {
+    let (tenant, source) = (place.tenant.as_str(), place.source.as_str());
+    let key = [(&tenant as _, Type::TEXT), (&source as _, Type::TEXT)];
+    let found = transaction.query_typed(sql::PROVIDER_COLUMNS, &key).await;
+    let found = found.map_err(EmitterError::sql("read the provider's columns"))?;
+    Ok(found.iter().map(|row| row.get(0)).collect())
+}
+
+/// The first pass over some dates of a source: fills the table of places, which lives as long as the transaction, and
+/// adds to the provider's own columns those that are not known of the source, as where it did not say.
 ///
 /// # Errors
 /// When Postgres fails or the archive is damaged.
@@ -36,10 +52,10 @@ pub async fn place<'p>(
     transaction: &Transaction<'_>,
     context: &TaskContext,
     dates: impl Iterator<Item = (&'p Place, &'p Visible)>,
-) -> Result<BTreeSet<String>, EmitterError> {
+    names: &mut BTreeSet<String>,
+) -> Result<(), EmitterError> {
     let failed = || EmitterError::sql("place lines");
     transaction.batch_execute(sql::CREATE_LINE_PLACES).await.map_err(failed())?;
-    let mut names = BTreeSet::new();
     for (place, visible) in dates {
         let mut archived = lines(transaction, *visible, place).await?;
         let mut at = 0_i64;
@@ -59,7 +75,7 @@ pub async fn place<'p>(
             context.progress.tick();
         }
     }
-    Ok(names)
+    Ok(())
 }
 
 impl<'a, 't> Origins<'a, 't> {

@@ -31,8 +31,8 @@ pub trait Emitter: Send + Sync {
 
 /// Content under way, on a thread where it may block. Dropped, it leaves nothing behind.
 pub trait Draft: Send {
-    /// Tells, before any row and only where cells are needed, which columns of the provider's own (`x_`) any of the
-    /// lines to come has; sorted.
+    /// Tells, before any row and only where cells are needed, which columns of the provider's own (`x_`) the lines of
+    /// the source have, on this date or another; sorted.
     ///
     /// # Errors
     /// When what follows from it cannot be written.

@@ -15,7 +15,9 @@ fn word(report: &Report) -> &'static str {
     match report {
         Report::GatheredDate(_) => "gathered_date",
         Report::Quarantined(_) => "quarantined",
-        Report::GatherDone(_) => "gather_done",
+        // As it was before it named columns, and since.
+        Report::GatherDone(done) if done.provider_columns.is_empty() => "gather_done",
+        Report::GatherDone(_) => "gather_done_columns",
         Report::Resolved(_) => "resolved",
         Report::Allocated(_) => "allocated",
         Report::Restored(_) => "restored",
@@ -33,7 +35,8 @@ pub fn cases() -> Vec<Case> {
     let reports = [
         gathered_date(),
         quarantined(),
-        gather_done(),
+        gather_done(&[]),
+        gather_done(&["x_Discount"]),
         Report::Resolved(vec![published()]),
         Report::Allocated(vec![published(), Published { warnings: vec![], ..published() }]),
         restored(),
@@ -66,7 +69,7 @@ fn quarantined() -> Report {
     Report::Quarantined(vec![full, bare])
 }
 
-fn gather_done() -> Report {
+fn gather_done(columns: &[&str]) -> Report {
     let date =
         |text: &str, unchanged| GatheredHash { date: day(text), hash: hash(text), unchanged };
     Report::GatherDone(GatherDone {
@@ -80,6 +83,7 @@ fn gather_done() -> Report {
         warnings: vec![Warning { text: "tags are not JSON".into(), count: 3 }],
         cursor: Some(serde_bytes::ByteBuf::from(b"{}".to_vec())),
         final_before: Some(day("2024-09-15")),
+        provider_columns: columns.iter().map(|name| (*name).to_owned()).collect(),
     })
 }
 

@@ -23,6 +23,7 @@ mod kills;
 mod lint;
 mod months;
 mod plan;
+mod provider_columns;
 mod shared;
 mod storm;
 mod sunbird;

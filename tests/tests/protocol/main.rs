@@ -40,6 +40,7 @@ fn done(dates: &[(&proto::manifest::Manifest, bool)]) -> Report {
         warnings: vec![],
         cursor: None,
         final_before: None,
+        provider_columns: vec![],
     })
 }
 

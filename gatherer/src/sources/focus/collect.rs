@@ -112,6 +112,7 @@ impl Gather<'_> {
             records: reader.records,
             quarantined: reader.quarantine.records(),
             warnings: warnings(&states),
+            provider_columns: reader.names.of_provider().map(str::to_owned).collect(),
             read: reader.received,
         };
         let (sorted, names, quarantine) = (reader.spool.seal(), reader.names, reader.quarantine);

@@ -26,6 +26,10 @@ impl ColumnNames {
         self.numbers.insert(name.to_owned(), number);
         number
     }
+    /// The provider's own columns, as FOCUS has them named.
+    pub fn of_provider(&self) -> impl Iterator<Item = &str> {
+        self.own.iter().map(String::as_str).filter(|name| name.starts_with("x_"))
+    }
     /// The name of a column.
     #[must_use]
     pub fn name(&self, number: u32) -> Option<&str> {
