@@ -3,6 +3,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`process`] | a process from start to exit code |
+//! | [`panics`] | which of them end it |
 //! | [`bus`] | the one NATS connection; write-once publishing |
 //! | [`streams`] | what the streams and consumers look like |
 //! | [`data`] | batches and manifests over the bus; the cache of configurations |
@@ -15,6 +16,7 @@ pub mod bus;
 pub mod data;
 pub mod inbox;
 pub mod keeper;
+pub mod panics;
 pub mod process;
 mod pull;
 pub mod settings;

@@ -102,7 +102,7 @@ where
         Err(error) => return failed(&error.into()),
     };
     telemetry(settings.log_json);
-    panic_ends_process();
+    crate::panics::end_process();
     let system = actix::System::with_tokio_rt(|| {
         let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         built.expect("a runtime of threads and a poller can be built, or nothing can run")
@@ -144,16 +144,6 @@ fn telemetry(json: bool) {
     if let Err(error) = set {
         tracing::debug!(%error, "telemetry was set up before");
     }
-}
-
-/// A panic kills only its actor and leaves a zombie, so the whole process goes: redelivery and restart recover.
-fn panic_ends_process() {
-    let default = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        default(info);
-        tracing::error!(panic = %info, "a panic ends the process");
-        std::process::exit(i32::from(EXIT_BUG));
-    }));
 }
 
 async fn signals(switch: watch::Sender<bool>) {

@@ -17,6 +17,9 @@ use super::records::{Record, Records, RecordsError};
 /// What a Parquet file begins with.
 const PARQUET: &[u8; 4] = b"PAR1";
 
+/// What an encrypted one begins with.
+const ENCRYPTED: &[u8; 4] = b"PARE";
+
 /// Reads records one after the other.
 pub enum Input {
     /// Lines of CSV.
@@ -38,6 +41,10 @@ impl Input {
         let io = |source| FocusError::Io { path: listed.name.clone(), source };
         if read.map_err(io)? == PARQUET.len() && first == *PARQUET {
             return Self::parquet(listed, file);
+        }
+        if first == *ENCRYPTED {
+            let path = listed.name.clone();
+            return Err(FocusError::Format { path, what: "encrypted Parquet, without its key" });
         }
         Ok(Self::Csv(Box::new(Records::new(Opened::of(listed, file)?))))
     }

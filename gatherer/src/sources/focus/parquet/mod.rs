@@ -5,6 +5,7 @@
 //! | [`text`] | values as text (pure) |
 //! | [`schema`] | what nests in what (pure) |
 //! | [`leaf`], [`nested`] | values and their levels to cells |
+//! | [`pages`], [`thrift`] | what a file says of its sizes, looked at before memory is taken for it |
 //!
 //! Null is an empty cell. Decimals are written exactly, without zeros at their end; doubles as the shortest decimal
 //! that reads back as the same double, which is all that is left of what was meant. Times without a zone are UTC.
@@ -14,18 +15,22 @@
 
 mod leaf;
 mod nested;
+mod pages;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod text;
+mod thrift;
 
 use std::fs::File;
 use std::io::Seek;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
+use parquet::basic::Compression;
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::metadata::ParquetMetaData;
 use proto::hash::Hash128;
+use runtime::panics::{self, Panicked};
 
 use super::error::FocusError;
 use super::files::Listed;
@@ -33,6 +38,7 @@ use super::open::{self, BUFFER_BYTES};
 use super::records::{Assembled, Record, RecordsError};
 use leaf::Leaf;
 use nested::Broken;
+use pages::{Bounds, Source};
 use schema::Node;
 use text::Meaning;
 
@@ -45,7 +51,9 @@ const BATCH_ROWS: usize = 1_024;
 pub struct Rows {
     file: File,
     content: Hash128,
-    reader: SerializedFileReader<File>,
+    source: Arc<Source>,
+    metadata: ParquetMetaData,
+    bounds: Arc<Bounds>,
     columns: Vec<Node>,
     meanings: Vec<Meaning>,
     leaves: Vec<Box<dyn Leaf>>,
@@ -67,16 +75,20 @@ impl Rows {
         let io = |source| FocusError::Io { path: listed.name.clone(), source };
         let content = hash(&file).map_err(io)?;
         let shared = file.try_clone().map_err(io)?;
-        let open = guarded(|| SerializedFileReader::new(shared));
-        let reader = open.map_err(|error| FocusError::of_records(listed, "row", 0, error))?;
-        let schema = reader.metadata().file_metadata().schema();
-        let (columns, meanings) = schema::columns(schema).map_err(|(column, what)| {
-            FocusError::Column { path: listed.name.clone(), column, what }
-        })?;
+        let source = Arc::new(Source::new(shared).map_err(io)?);
+        let open = guarded(|| source.metadata());
+        let metadata = open.map_err(|error| FocusError::of_records(listed, "row", 0, error))?;
+        let refused =
+            |(column, what)| FocusError::Column { path: listed.name.clone(), column, what };
+        let schema = metadata.file_metadata().schema();
+        let (columns, meanings) = schema::columns(schema).map_err(refused)?;
+        compressed(&metadata).map_err(refused)?;
         Ok(Self {
             file,
             content,
-            reader,
+            source,
+            metadata,
+            bounds: Arc::default(),
             columns,
             meanings,
             leaves: Vec::new(),
@@ -127,12 +139,13 @@ impl Rows {
             }
         }
         while self.left.0 == 0 {
-            if self.group == self.reader.num_row_groups() {
+            if self.group == self.metadata.num_row_groups() {
                 return Ok(false);
             }
             self.begin_group()?;
         }
         let want = self.left.0.min(BATCH_ROWS);
+        self.bounds.batch();
         let leaves = &mut self.leaves;
         let rows = guarded(|| leaves.iter_mut().map(|leaf| leaf.fill(want)).collect());
         let rows: Vec<usize> = rows?;
@@ -145,19 +158,19 @@ impl Rows {
     }
 
     fn begin_group(&mut self) -> Result<(), RecordsError> {
-        let (reader, at, meanings) = (&self.reader, self.group, &self.meanings);
+        let (at, descriptions) = (self.group, self.metadata.file_metadata().schema_descr());
+        self.bounds = Arc::default();
         let leaves = guarded(|| {
-            let (group, descriptions) =
-                (reader.get_row_group(at)?, reader.metadata().file_metadata().schema_descr());
-            let leaves = meanings.iter().enumerate().map(|(column, meaning)| {
+            let leaves = self.meanings.iter().enumerate().map(|(column, meaning)| {
                 let it = descriptions.column(column);
                 let levels = (it.max_def_level(), it.max_rep_level());
-                Ok(leaf::leaf(group.get_column_reader(column)?, *meaning, levels))
+                let reader = self.source.column(&self.metadata, (at, column), &self.bounds)?;
+                Ok(leaf::leaf(reader, *meaning, levels))
             });
             leaves.collect::<Result<Vec<_>, ParquetError>>()
         });
         self.leaves = leaves?;
-        let group = self.reader.metadata().row_group(at);
+        let group = self.metadata.row_group(at);
         // A few bytes can stand for very many values, and those of a batch of rows are in memory together.
         let most = group.num_rows().saturating_mul(VALUES_PER_ROW);
         if let Some(column) = group.columns().iter().find(|column| column.num_values() > most) {
@@ -175,7 +188,7 @@ impl Rows {
 
     /// The paths of the leaves.
     fn reader_columns(&self) -> impl Iterator<Item = String> {
-        let columns = self.reader.metadata().file_metadata().schema_descr().columns();
+        let columns = self.metadata.file_metadata().schema_descr().columns();
         columns.iter().map(|column| column.path().string())
     }
 
@@ -187,6 +200,28 @@ impl Rows {
         open::unchanged(&self.file, listed)?;
         Ok(self.content)
     }
+}
+
+/// Whether all columns can be decompressed.
+///
+/// # Errors
+/// The one that cannot, and why.
+fn compressed(metadata: &ParquetMetaData) -> Result<(), (String, String)> {
+    for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+        let codec = match column.compression() {
+            Compression::UNCOMPRESSED
+            | Compression::SNAPPY
+            | Compression::GZIP(_)
+            | Compression::LZ4
+            | Compression::LZ4_RAW
+            | Compression::ZSTD(_) => continue,
+            Compression::BROTLI(_) => "BROTLI",
+            Compression::LZO => "LZO",
+        };
+        let what = format!("codec {codec} is not supported, rewrite the file with ZSTD or SNAPPY");
+        return Err((column.column_path().string(), what));
+    }
+    Ok(())
 }
 
 /// The hash of all bytes: a reader of columns jumps about in them.
@@ -204,13 +239,13 @@ fn damaged(column: &str) -> RecordsError {
 
 /// What a reader answers. Some damage makes decoders panic: that too means a damaged file, and no defect of ours.
 fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, RecordsError> {
-    match catch_unwind(AssertUnwindSafe(read)) {
+    match panics::caught(read) {
         Ok(Ok(it)) => Ok(it),
         Ok(Err(ParquetError::External(error))) => Err(match error.downcast::<std::io::Error>() {
             Ok(error) => RecordsError::Io(*error),
             Err(error) => RecordsError::Damaged(error.to_string()),
         }),
         Ok(Err(error)) => Err(RecordsError::Damaged(error.to_string())),
-        Err(_) => Err(RecordsError::Damaged("it cannot be decoded".to_owned())),
+        Err(Panicked) => Err(RecordsError::Damaged("it cannot be decoded".to_owned())),
     }
 }

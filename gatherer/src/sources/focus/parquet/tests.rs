@@ -17,6 +17,8 @@ use super::super::files::{self, Listed};
 use super::super::input::Input;
 use super::*;
 
+mod hostile;
+
 /// Writes the next column of a row group: its values, and the levels of each place.
 fn column<T: DataType>(
     group: &mut SerializedRowGroupWriter<'_, File>,
@@ -127,7 +129,8 @@ fn every_type_becomes_the_text_of_csv() {
     };
     let codecs =
         [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::GZIP(Default::default())];
-    for codec in codecs.into_iter().chain([Compression::ZSTD(ZstdLevel::default())]) {
+    let newer = [Compression::LZ4, Compression::LZ4_RAW, Compression::ZSTD(ZstdLevel::default())];
+    for codec in codecs.into_iter().chain(newer) {
         write(&path, schema, codec, 1, &fill);
         let found = records(&path).unwrap();
         let want = [
@@ -263,7 +266,6 @@ fn damage_is_told_and_never_passes() {
     let path = folder.path().join("bill.parquet");
     write(&path, TWO, Compression::SNAPPY, 1, &|_, group| two(0, 1_500, group));
     let whole = std::fs::read(&path).unwrap();
-    let want = records(&path).unwrap();
     for keep in [4, 8, whole.len() / 2, whole.len() - 1] {
         std::fs::write(&path, &whole[..keep]).unwrap();
         let error = records(&path).unwrap_err();
@@ -273,30 +275,6 @@ fn damage_is_told_and_never_passes() {
             "{error}"
         );
     }
-    // Any byte of it turned: another content at most, and mostly an error; never a process that ends.
-    let (mut told, mut same) = (0, 0);
-    for at in (0..whole.len()).step_by(whole.len() / 150) {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0x15;
-        std::fs::write(&path, &bytes).unwrap();
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let listed = listed(&path);
-            let Ok(mut input) = Input::open(&listed) else { return None };
-            let mut rows = Vec::new();
-            loop {
-                match input.read() {
-                    Ok(Some(record)) => rows.push(record.fields()),
-                    Ok(None) => return Some(rows.len()),
-                    Err(_) => return None,
-                }
-            }
-        }));
-        match outcome.expect("a damaged file makes no panic") {
-            Some(rows) if rows == want.len() => same += 1,
-            _ => told += 1,
-        }
-    }
-    assert!(told > 20, "{told} told, {same} of the same length");
 }
 
 #[test]
