@@ -222,11 +222,15 @@ fn files_with_the_same_bytes_are_told_or_counted() {
     assert_eq!(tenant.gather().sum(Measure::Billed), "3");
 }
 
+#[test]
+fn encrypted_parquet_is_called_so() {
+    let error = Tenant::of(b"PARE and the rest").error();
+    assert!(error.contains("bill.csv is encrypted Parquet, without its key: give it"), "{error}");
+}
+
 #[cfg(not(feature = "parquet"))]
 #[test]
 fn a_program_without_parquet_says_so() {
-    let error = Tenant::of(b"PARE and the rest").error();
-    assert!(error.contains("bill.csv is encrypted Parquet, without its key: give it"), "{error}");
     let error = Tenant::of(b"PAR1 and the rest").error();
     assert!(error.contains("bill.csv is Parquet, which this program was built without"), "{error}");
     assert!(error.contains("feature `parquet`"), "{error}");
