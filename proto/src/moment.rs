@@ -30,6 +30,25 @@ pub fn parse(text: &[u8]) -> Option<Moment> {
     Some(Moment { at: UtcSeconds(days * 86_400 + seconds - offset), more })
 }
 
+/// The one text of a point in time, whatever form a bill gives it in: `YYYY-MM-DDTHH:MM:SSZ`, with parts of a second
+/// where it says them, without zeros at their end. `None`: it is none, or of a year that has no such text.
+#[must_use]
+pub fn canonical(text: &[u8]) -> Option<String> {
+    let moment = parse(text)?;
+    let mut written = moment.at.to_string();
+    if !written.ends_with('Z') {
+        return None;
+    }
+    if moment.more {
+        let parts = text.iter().skip_while(|b| !matches!(b, b'.' | b',')).skip(1);
+        let parts: String =
+            parts.take_while(|b| b.is_ascii_digit()).map(|b| char::from(*b)).collect();
+        written.truncate(written.len() - 1);
+        written = format!("{written}.{}Z", parts.trim_end_matches('0'));
+    }
+    Some(written)
+}
+
 fn date(rest: &mut &[u8]) -> Option<i64> {
     let (year, month, day) = (number(rest, 4)?, after(rest, b'-', 2)?, after(rest, b'-', 2)?);
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -126,6 +145,19 @@ mod tests {
         }
         assert_eq!(parse(b"2024-09-18T22:00:00.250Z").map(|m| m.more), Some(true));
         assert_eq!(parse(b"2024-09-18T22:00:00.000Z").map(|m| m.more), Some(false));
+    }
+
+    #[test]
+    fn a_time_has_one_text() {
+        for (text, want) in [
+            ("2024-09-18", Some("2024-09-18T00:00:00Z")),
+            ("2024-09-18 22:00:00.000", Some("2024-09-18T22:00:00Z")),
+            ("2024-09-18T22:00:00,2500+02:00", Some("2024-09-18T20:00:00.25Z")),
+            (" 2024-09-18t22:00:00.000000001Z", Some("2024-09-18T22:00:00.000000001Z")),
+            ("soon", None),
+        ] {
+            assert_eq!(canonical(text.as_bytes()).as_deref(), want, "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Tags of a line: a flat JSON object in one text cell.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{MapAccess, Visitor};
@@ -33,6 +34,23 @@ pub fn parse(text: &str) -> Result<Vec<(String, String)>, TagsError> {
         }
     };
     Ok(map.into_iter().filter_map(|(k, v)| Some((k, text(v)?))).collect())
+}
+
+/// The one text of tags, however a bill writes them: keys in order, nothing between, of equal keys the last one.
+///
+/// # Errors
+/// When the text is no JSON object.
+pub fn canonical(text: &str) -> Result<String, TagsError> {
+    let json = |error: serde_json::Error| TagsError::Json(error.to_string());
+    match serde_json::from_str(text).map_err(json)? {
+        // Sorted here, whatever order its maps keep.
+        Value::Object(map) => {
+            serde_json::to_string(&map.iter().collect::<BTreeMap<_, _>>()).map_err(json)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(TagsError::NotAnObject)
+        }
+    }
 }
 
 /// The value of the tag `key`: keys compare trimmed and without case, an exact match first, empty values last.
@@ -111,6 +129,19 @@ mod tests {
         assert_eq!(get(&tags, "none"), None);
         assert!(matches!(parse("{oops"), Err(TagsError::Json(_))));
         assert_eq!(parse("[1]"), Err(TagsError::NotAnObject));
+    }
+
+    #[test]
+    fn tags_have_one_text() {
+        for (text, want) in [
+            (r#" { "b": 1.10, "a":"\u00e9\/" }"#, r#"{"a":"é/","b":1.10}"#),
+            (r#"{"a":1,"b":null,"a":{"d":1,"c":[ ]}}"#, r#"{"a":{"c":[],"d":1},"b":null}"#),
+            ("{ }", "{}"),
+        ] {
+            assert_eq!(canonical(text).as_deref(), Ok(want));
+        }
+        assert!(matches!(canonical("{oops"), Err(TagsError::Json(_))));
+        assert_eq!(canonical("[1]"), Err(TagsError::NotAnObject));
     }
 
     #[test]

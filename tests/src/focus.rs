@@ -265,6 +265,9 @@ pub fn expected(record: &Row, tenant: &str, source: &str, version: Version) -> R
         let text = match (cell(column), kind) {
             (Some(cell), "number") => number(cell),
             (Some(cell), "time") => canonical_time(cell),
+            (Some(cell), _) if column == "Tags" => {
+                proto::tags::canonical(cell).unwrap_or_else(|_| cell.to_owned())
+            }
             (Some(cell), _) => cell.to_owned(),
             (None, _) => filled(column),
         };

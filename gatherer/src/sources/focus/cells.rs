@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use proto::ids::{SourceId, TenantId};
+use proto::money::Amount;
+use proto::{moment, tags};
 
 use super::codec::{Encoder, Head};
 use super::columns::{self, Kind};
@@ -10,8 +12,8 @@ use super::header::Layout;
 use super::records::Record;
 use super::refusal::{Warnings, is_null, number};
 
-/// Texts of tags that were looked at, remembered at a time.
-const TAGS_KNOWN_MAX: usize = 4_096;
+/// Texts that were looked at, remembered at a time.
+const KNOWN_MAX: usize = 4_096;
 
 /// Which times a line keeps as text too, because its numbers say less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,14 +29,16 @@ pub struct KeptTimes {
 /// Writes the cells of records.
 pub struct Cells {
     encoder: Encoder,
-    tags: HashMap<Vec<u8>, bool>,
+    /// In their one form; `None`: they are none.
+    tags: Known,
+    times: Known,
 }
 
 impl Cells {
     /// For the lines of a source.
     #[must_use]
     pub fn new(tenant: &TenantId, source: &SourceId) -> Self {
-        Self { encoder: Encoder::new(tenant, source), tags: HashMap::new() }
+        Self { encoder: Encoder::new(tenant, source), tags: Known::new(), times: Known::new() }
     }
 
     /// Writes the line of a record to `out`: its head and its cells. Of the columns that are numbers or times in the
@@ -68,8 +72,22 @@ impl Cells {
                     let text = columns::mend_case(text, allowed);
                     self.encoder.cell(column.number, Some(column.tag), text.as_bytes());
                 }
+                Kind::Time => {
+                    let one = one(&mut self.times, text, |text| moment::canonical(text.as_bytes()));
+                    self.encoder.cell(column.number, Some(column.tag), one.unwrap_or(text));
+                }
+                Kind::Tags => {
+                    let one = one(&mut self.tags, text, |text| tags::canonical(text).ok());
+                    if one.is_none() {
+                        warnings.add("Tags are not a JSON object: the line is kept without tags");
+                    }
+                    self.encoder.cell(column.number, Some(column.tag), one.unwrap_or(text));
+                }
                 Kind::Decimal if !layout.quantities.contains(&field) => {
-                    self.encoder.cell(column.number, None, text)
+                    // By value: 1.50 and 1.5 are one price.
+                    let value = number(text).ok().map(Amount::to_text);
+                    let value = value.as_ref().map_or(text, |value| value.as_bytes());
+                    self.encoder.cell(column.number, None, value);
                 }
                 Kind::Decimal if number(text).is_ok() => {}
                 Kind::Decimal => {
@@ -78,22 +96,26 @@ impl Cells {
                     warnings.add(&format!("{name} is no number: kept as text, without a quantity"));
                 }
             }
-            if field == layout.tags && !self.tags_are_sound(text) {
-                warnings.add("Tags are not a JSON object: the line is kept without tags");
-            }
         }
         self.encoder.finish(head, out);
     }
+}
 
-    fn tags_are_sound(&mut self, text: &[u8]) -> bool {
-        if let Some(sound) = self.tags.get(text) {
-            return *sound;
+/// Texts, and what each becomes.
+type Known = HashMap<Vec<u8>, Option<Box<str>>>;
+
+/// The one form of a text; `None`: it is nothing of its kind.
+fn one<'k>(
+    known: &'k mut Known,
+    text: &[u8],
+    make: impl FnOnce(&str) -> Option<String>,
+) -> Option<&'k [u8]> {
+    if !known.contains_key(text) {
+        if known.len() == KNOWN_MAX {
+            known.clear();
         }
-        let sound = std::str::from_utf8(text).is_ok_and(|text| proto::tags::parse(text).is_ok());
-        if self.tags.len() == TAGS_KNOWN_MAX {
-            self.tags.clear();
-        }
-        self.tags.insert(text.to_vec(), sound);
-        sound
+        let made = std::str::from_utf8(text).ok().and_then(make).map(String::into_boxed_str);
+        known.insert(text.to_vec(), made);
     }
+    known.get(text)?.as_deref().map(str::as_bytes)
 }

@@ -7,6 +7,10 @@ pub enum Kind {
     Text,
     /// One of these, written so. Other case is mended to it; other values are kept as they are.
     Enum(&'static [&'static str]),
+    /// A time: written in one form, whatever form it comes in; what is none is kept as it stands.
+    Time,
+    /// Tags, likewise.
+    Tags,
     /// A number: never part of a line's identity, because bills hold lines that differ in nothing else.
     Decimal,
 }
@@ -69,6 +73,10 @@ const fn of(name: &'static str, kind: Kind) -> Column {
     Column { name, kind }
 }
 
+const fn time(name: &'static str) -> Column {
+    Column { name, kind: Kind::Time }
+}
+
 /// All of them, sorted by name. The place of a column in here is its number in a spool.
 pub const COLUMNS: [Column; 65] = [
     text("AllocatedMethodDetails"),
@@ -82,16 +90,16 @@ pub const COLUMNS: [Column; 65] = [
     text("BillingAccountName"),
     text("BillingAccountType"),
     text("BillingCurrency"),
-    text("BillingPeriodEnd"),
-    text("BillingPeriodStart"),
+    time("BillingPeriodEnd"),
+    time("BillingPeriodStart"),
     text("CapacityReservationId"),
     of("CapacityReservationStatus", USED),
     of("ChargeCategory", CHARGE_CATEGORY),
     of("ChargeClass", CHARGE_CLASS),
     text("ChargeDescription"),
     of("ChargeFrequency", CHARGE_FREQUENCY),
-    text("ChargePeriodEnd"),
-    text("ChargePeriodStart"),
+    time("ChargePeriodEnd"),
+    time("ChargePeriodStart"),
     of("CommitmentDiscountCategory", DISCOUNT_CATEGORY),
     text("CommitmentDiscountId"),
     text("CommitmentDiscountName"),
@@ -135,7 +143,7 @@ pub const COLUMNS: [Column; 65] = [
     text("SubAccountId"),
     text("SubAccountName"),
     text("SubAccountType"),
-    text("Tags"),
+    of("Tags", Kind::Tags),
 ];
 
 /// The number of a column by its canonical name.

@@ -12,8 +12,9 @@
 //! | [`codec`] | lines as bytes whose order is the canonical order (pure) |
 //! | [`read`], [`collect`] | one gather |
 //!
-//! What a cell means: empty, blank or `NULL` is no value. Enumerations get FOCUS' letter case; every other text stays
-//! as it stands. Columns that FOCUS does not know are kept by the name the file gives them. A measure that is missing
+//! What a cell means: empty, blank or `NULL` is no value. Enumerations get FOCUS' letter case; times of FOCUS, its
+//! numbers and tags their one form, so that a bill has the same lines whatever wrote it: UTC to the second or finer,
+//! numbers by value, keys of tags in order. Every other text stays as it stands, the provider's own columns too. Columns that FOCUS does not know are kept by the name the file gives them. A measure that is missing
 //! equals the amount; an unreadable one refuses the record. An unreadable quantity stays as text, with a warning.
 //! Times that say more than whole seconds, and billing periods that do not start a month, are also kept as text.
 

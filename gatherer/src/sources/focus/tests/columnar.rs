@@ -17,6 +17,7 @@ const SCHEMA: &str = "message bill {
     optional binary ChargeCategory (UTF8); optional binary ResourceId (UTF8); required binary ServiceName (UTF8);
     optional int64 PricingQuantity;
     optional group Tags (MAP) { repeated group key_value { required binary key (UTF8); optional binary value (UTF8); } }
+    required int64 BillingPeriodEnd (TIMESTAMP(MILLIS,true)); required int64 ListUnitPrice (DECIMAL(18,6));
 }";
 /// 2024-09-01, and the hour of the charges.
 const MONTH: i64 = 1_725_148_800;
@@ -59,26 +60,45 @@ fn write(tenant: &Tenant, name: &str) {
     let reps = Some(&[0, 1, 0, 0][..]);
     put::<ByteArrayType>(&mut group, &texts(&["team", "b"]), Some(&[2, 2, 0, 0]), reps);
     put::<ByteArrayType>(&mut group, &texts(&["blue", "x\"y"]), Some(&[3, 3, 0, 0]), reps);
+    put::<Int64Type>(&mut group, &three((MONTH + 30 * 86_400) * 1_000), None, None);
+    put::<Int64Type>(&mut group, &three(1_500_000), None, None);
     group.close().unwrap();
     writer.close().unwrap();
     tenant.age(name, 3_600);
 }
 
-const CSV: &str = r#"1.5,1.25,USD,2024-09-01T00:00:00Z,2024-09-18T22:00:00Z,2024-09-18T23:00:00Z,Usage,r-1,"Com,pute",2,"{""team"":""blue"",""b"":""x\""y""}"
--0.00002,0.1,ZZZ,2024-09-01T00:00:00Z,2024-09-18T22:00:00Z,2024-09-18T23:00:00Z,,,"Com,pute",,
-0,,,2024-09-01T00:00:00Z,2024-09-18T22:00:00Z,2024-09-18T23:00:00Z,,,"Com,pute",,
-"#;
+/// The same in the one form that lines have, and in forms of the wild: of times, numbers and tags.
+const FORMS: [&str; 2] = [
+    r#"1.5,1.25,USD,2024-09-01T00:00:00Z,2024-09-18T22:00:00Z,2024-09-18T23:00:00Z,Usage,r-1,"Com,pute",2,"{""b"":""x\""y"",""team"":""blue""}",2024-10-01T00:00:00Z,1.5
+-0.00002,0.1,ZZZ,2024-09-01T00:00:00Z,2024-09-18T22:00:00Z,2024-09-18T23:00:00Z,,,"Com,pute",,,2024-10-01T00:00:00Z,1.5
+0,,,2024-09-01T00:00:00Z,2024-09-18T22:00:00Z,2024-09-18T23:00:00Z,,,"Com,pute",,,2024-10-01T00:00:00Z,1.5
+"#,
+    r#"1.50,1.25e0,USD,2024-09-01,2024-09-18 22:00:00,2024-09-19T01:00:00+02:00,usage,r-1,"Com,pute",2.000,"{ ""team"": ""blue"", ""b"": ""x\u0022y"" }",2024-10-01,1.500000
+-0.00002,0.10,ZZZ,2024-09-01T00:00Z,2024-09-18T22:00:00.000Z,2024-09-18T23:00Z,,,"Com,pute",,NULL,2024-10-01 00:00:00.000,1.50
+0,,,2024-09-01T00:00:00Z,2024-09-18T22:00:00Z,2024-09-18T23:00:00Z,,,"Com,pute",,,2024-10-01T00:00:00Z,1.5
+"#,
+];
 
 #[test]
 fn parquet_gives_the_lines_of_csv() {
     let tenant = Tenant::new(Measure::Billed, &["bill.*"]);
     write(&tenant, "bill.snappy");
-    let (found, csv) = (tenant.gather(), Tenant::of(format!("{HEADER}{CSV}")).gather());
+    let found = tenant.gather();
     assert_eq!((found.all().len(), found.records), (1, 3));
-    assert_eq!((&found.batches, &found.lines), (&csv.batches, &csv.lines), "ids included");
-    assert_eq!(found.dates, csv.dates);
-    assert_eq!(found.all()[0].cell("Tags"), Some(r#"{"team":"blue","b":"x\"y"}"#));
-    let (found, csv) = (found.quarantined, csv.quarantined);
+    let header = HEADER.trim_end();
+    let csv = FORMS.map(|lines| {
+        Tenant::of(format!("{header},BillingPeriodEnd,ListUnitPrice\n{lines}")).gather()
+    });
+    for csv in &csv {
+        assert_eq!((&found.batches, &found.lines), (&csv.batches, &csv.lines), "ids included");
+        assert_eq!(found.dates, csv.dates);
+    }
+    let line = &found.all()[0];
+    assert_eq!(line.cell("Tags"), Some(r#"{"b":"x\"y","team":"blue"}"#));
+    assert_eq!(line.cell("BillingPeriodEnd"), Some("2024-10-01T00:00:00Z"));
+    assert_eq!(line.cell("ListUnitPrice"), Some("1.5"));
+    // Records that are quarantined are told as the file writes them.
+    let (found, [csv, _]) = (found.quarantined, csv.map(|csv| csv.quarantined));
     assert_eq!((found.len(), csv.len()), (2, 2));
     for (at, (found, csv)) in found.iter().zip(&csv).enumerate() {
         assert_eq!((found.file.as_str(), found.line), ("bill.snappy", at as u64 + 2));
