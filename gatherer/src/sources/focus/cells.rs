@@ -29,16 +29,16 @@ pub struct KeptTimes {
 /// Writes the cells of records.
 pub struct Cells {
     encoder: Encoder,
-    /// In their one form; `None`: they are none.
     tags: Known,
-    times: Known,
+    /// The last time and its one form: lines mostly share the end of their billing period.
+    time: (Vec<u8>, Option<String>),
 }
 
 impl Cells {
     /// For the lines of a source.
     #[must_use]
     pub fn new(tenant: &TenantId, source: &SourceId) -> Self {
-        Self { encoder: Encoder::new(tenant, source), tags: Known::new(), times: Known::new() }
+        Self { encoder: Encoder::new(tenant, source), tags: Known::new(), time: (Vec::new(), None) }
     }
 
     /// Writes the line of a record to `out`: its head and its cells. Of the columns that are numbers or times in the
@@ -73,11 +73,14 @@ impl Cells {
                     self.encoder.cell(column.number, Some(column.tag), text.as_bytes());
                 }
                 Kind::Time => {
-                    let one = one(&mut self.times, text, |text| moment::canonical(text.as_bytes()));
-                    self.encoder.cell(column.number, Some(column.tag), one.unwrap_or(text));
+                    if self.time.0 != text {
+                        self.time = (text.to_vec(), moment::canonical(text));
+                    }
+                    let one = self.time.1.as_ref().map_or(text, |one| one.as_bytes());
+                    self.encoder.cell(column.number, Some(column.tag), one);
                 }
                 Kind::Tags => {
-                    let one = one(&mut self.tags, text, |text| tags::canonical(text).ok());
+                    let one = known(&mut self.tags, text);
                     if one.is_none() {
                         warnings.add("Tags are not a JSON object: the line is kept without tags");
                     }
@@ -85,7 +88,8 @@ impl Cells {
                 }
                 Kind::Decimal if !layout.quantities.contains(&field) => {
                     // By value: 1.50 and 1.5 are one price.
-                    let value = number(text).ok().map(Amount::to_text);
+                    let value = if is_short(text) { None } else { number(text).ok() };
+                    let value = value.map(Amount::to_text);
                     let value = value.as_ref().map_or(text, |value| value.as_bytes());
                     self.encoder.cell(column.number, None, value);
                 }
@@ -101,21 +105,51 @@ impl Cells {
     }
 }
 
-/// Texts, and what each becomes.
+/// Texts of tags in their one form; `None`: they are none.
 type Known = HashMap<Vec<u8>, Option<Box<str>>>;
 
-/// The one form of a text; `None`: it is nothing of its kind.
-fn one<'k>(
-    known: &'k mut Known,
-    text: &[u8],
-    make: impl FnOnce(&str) -> Option<String>,
-) -> Option<&'k [u8]> {
+fn known<'k>(known: &'k mut Known, text: &[u8]) -> Option<&'k [u8]> {
     if !known.contains_key(text) {
         if known.len() == KNOWN_MAX {
             known.clear();
         }
-        let made = std::str::from_utf8(text).ok().and_then(make).map(String::into_boxed_str);
-        known.insert(text.to_vec(), made);
+        let text_of = std::str::from_utf8(text).ok();
+        let one = text_of.and_then(|text| tags::canonical(text).ok()).map(String::into_boxed_str);
+        known.insert(text.to_vec(), one);
     }
     known.get(text)?.as_deref().map(str::as_bytes)
+}
+
+/// Whether a number is written in its one form already, as far as that is seen at a glance.
+fn is_short(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let (whole, decimals) = match memchr::memchr(b'.', digits) {
+        Some(at) => (&digits[..at], Some(&digits[at + 1..])),
+        None => (digits, None),
+    };
+    let all_digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let ends = |decimals: &[u8]| all_digits(decimals) && !decimals.ends_with(b"0");
+    digits.len() <= 28
+        && all_digits(whole)
+        && (whole == b"0" || !whole.starts_with(b"0"))
+        && decimals.is_none_or(ends)
+        && text != b"-0"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_their_one_form_are_seen() {
+        for text in ["0", "-1", "10", "0.5", "-0.05", "12.000000000000000000000001"] {
+            assert!(is_short(text.as_bytes()), "{text}");
+            assert_eq!(number(text.as_bytes()).unwrap().to_text().as_bytes(), text.as_bytes());
+        }
+        for text in
+            ["", "-", "-0", "-0.0", "00", "01.5", ".5", "5.", "1.50", "+1", "1e3", "1,5", " 1"]
+        {
+            assert!(!is_short(text.as_bytes()), "{text}");
+        }
+    }
 }
