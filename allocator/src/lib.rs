@@ -46,7 +46,8 @@ impl Worker for Allocator {
             | Task::Driver(_)
             | Task::Commit(_)
             | Task::Restore(_)
-            | Task::Emit(_) => Err(WorkError::data("an allocator was given another role's task")),
+            | Task::Emit(_)
+            | Task::Remove(_) => Err(WorkError::data("an allocator was given another role's task")),
         }
     }
 }

@@ -11,8 +11,8 @@ use proto::ids::{Generation, SourceId, TenantId};
 use proto::report::FailureClass;
 use proto::subject::Step;
 use proto::task::{
-    Allocate, AllocateUnit, Emit, Gather, KnownDate, Resolve, ResolveUnit, Restore, RestoreUnit,
-    Task, UNITS_MAX,
+    Allocate, AllocateUnit, Emit, Gather, KnownDate, Remove, Resolve, ResolveUnit, Restore,
+    RestoreUnit, Task, UNITS_MAX,
 };
 use runtime::store::StoreError;
 use serde_bytes::ByteBuf;
@@ -22,7 +22,8 @@ use crate::domain::pack::pack;
 use crate::domain::unit::UnitEvent;
 use crate::leader::{Leader, today};
 use crate::store::{
-    EmissionDue, GatherDue, Outgoing, StateError, StateStore, UnitRow, lead_check_in_txn,
+    EmissionDue, GatherDue, Outgoing, RemovalDue, StateError, StateStore, UnitRow,
+    lead_check_in_txn,
 };
 
 /// Tasks of one tenant that may be out at a time: one tenant cannot starve the rest.
@@ -59,12 +60,16 @@ impl Leader {
         let compare = self.emissions_compared.is_none_or(|at| at.elapsed() > COMPARE_EVERY);
         if compare {
             StateStore::emissions_compare_in_txn(&txn, COMPARE_MAX).await?;
+            StateStore::removals_compare_in_txn(&txn).await?;
         }
         // Every visible date is looked at: only after something became visible, or a while has passed (retries).
         let look =
             compare || self.emissions_hinted || self.emissions_looked.elapsed() > EMISSIONS_EVERY;
         let emissions = match look {
-            true => self.plan_emissions(&txn, &mut budget, &mut tasks).await?,
+            true => {
+                self.plan_emissions(&txn, &mut budget, &mut tasks).await?
+                    + self.plan_removals(&txn, &mut budget, &mut tasks).await?
+            }
             false => 0,
         };
         let superseded = StateStore::tasks_settle_in_txn(&txn).await?;
@@ -109,6 +114,7 @@ impl Leader {
             .await?;
         }
         StateStore::emissions_overdue_in_txn(txn, STEP_LIMIT).await?;
+        StateStore::removals_overdue_in_txn(txn, STEP_LIMIT).await?;
         Ok(())
     }
 
@@ -321,6 +327,33 @@ impl Leader {
             tasks.push(out);
         }
         Ok(days.len() + months.len())
+    }
+
+    /// Files that no emitter writes any more would be added up with those that took their place.
+    async fn plan_removals(
+        &self,
+        txn: &Transaction<'_>,
+        budget: &mut Budget,
+        tasks: &mut Vec<Outgoing>,
+    ) -> Result<usize, StateError> {
+        let due = StateStore::removals_due_in_txn(txn, SWEEP_MAX, &budget.spent()).await?;
+        let same =
+            |a: &RemovalDue, b: &RemovalDue| (&a.tenant, &a.source) == (&b.tenant, &b.source);
+        for files in due.chunk_by(same).flat_map(|files| files.chunks(UNITS_MAX)) {
+            let Some(first) = files.first() else { continue };
+            if !budget.take(&first.tenant) {
+                continue;
+            }
+            let task =
+                Task::Remove(Remove { files: files.iter().map(|due| due.file.clone()).collect() });
+            let generation = one(StateStore::generations_draw_in_txn(txn, 1).await?)?;
+            let at = (&first.tenant, &first.source);
+            let out = StateStore::task_add_in_txn(txn, &Step::Remove, at, None, generation, &task)
+                .await?;
+            StateStore::removals_dispatch_in_txn(txn, files, &out.subject).await?;
+            tasks.push(out);
+        }
+        Ok(due.len())
     }
 }
 

@@ -9,7 +9,7 @@ use runtime::worker::{TaskContext, WorkError, Worker};
 
 use crate::error::EmitterError;
 use crate::ledger::LedgerKeeper;
-use crate::{emission, ledger};
+use crate::{emission, files, ledger};
 
 /// The emitter's worker.
 #[derive(Clone)]
@@ -25,6 +25,7 @@ impl Worker for EmitterWorker {
         match task {
             Task::Commit(task) => ledger::commit(&self.store, &self.keeper, &context, &task).await,
             Task::Emit(task) => emission::emit(&self.store, &context, &task).await,
+            Task::Remove(task) => files::remove(task).await,
             Task::Restore(task) => ledger::restore(&self.store, &context, &task).await,
             Task::Gather(_) | Task::Resolve(_) | Task::Driver(_) | Task::Allocate(_) => {
                 Err(WorkError::data("an emitter was given a task that is none of its own"))

@@ -51,7 +51,8 @@ impl Worker for Gatherer {
             | Task::Allocate(_)
             | Task::Commit(_)
             | Task::Restore(_)
-            | Task::Emit(_) => {
+            | Task::Emit(_)
+            | Task::Remove(_) => {
                 Err(WorkError::data("a gatherer does gather and resolve tasks only"))
             }
         }

@@ -30,6 +30,8 @@ pub enum Report {
     Committed(Vec<Committed>),
     /// Units that an emitter carried outside.
     Emitted(Vec<Emitted>),
+    /// Files that an emitter took away, or left because they are no longer what it wrote.
+    Removed(Vec<Removed>),
     /// Work that did not end well.
     Failed(Failed),
 }
@@ -179,6 +181,19 @@ pub struct Emitted {
     pub hash: Hash128,
     /// When.
     pub at: UtcSeconds,
+    /// The folder that the emitter's files never leave, where it writes files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dir: Option<String>,
+}
+
+/// A file that an emitter is done with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// Its path, as in the task.
+    pub target: String,
+    /// Why it was left; `None`: it is gone.
+    #[serde(default)]
+    pub kept: Option<String>,
 }
 
 /// Whose fault a failure is, which decides what happens next.
@@ -196,7 +211,7 @@ pub enum FailureClass {
 /// See [`Report::Failed`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
-    /// What failed: `gather`, `resolve`, `allocate`, `commit`, `emit-<emitter>`.
+    /// What failed: `gather`, `resolve`, `allocate`, `commit`, `emit-<emitter>`, `remove`.
     pub step: String,
     /// The units concerned, with their fencing tokens; empty for a gather.
     pub units: Vec<(UnitDate, Generation)>,

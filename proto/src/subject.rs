@@ -187,6 +187,8 @@ pub enum Step {
     Restore,
     /// Carry outside, by one emitter.
     Emit(EmitterId),
+    /// Take away what was carried outside; by any emitter, as the one that did it may be gone.
+    Remove,
 }
 
 impl std::fmt::Display for Step {
@@ -199,6 +201,7 @@ impl std::fmt::Display for Step {
             Self::Commit => f.write_str("commit"),
             Self::Restore => f.write_str("restore"),
             Self::Emit(emitter) => write!(f, "emit-{emitter}"),
+            Self::Remove => f.write_str("remove"),
         }
     }
 }
@@ -213,6 +216,7 @@ impl std::str::FromStr for Step {
             "allocate" => Ok(Self::Allocate),
             "commit" => Ok(Self::Commit),
             "restore" => Ok(Self::Restore),
+            "remove" => Ok(Self::Remove),
             _ => text
                 .strip_prefix("emit-")
                 .and_then(|id| EmitterId::parse(id).ok())
@@ -292,7 +296,7 @@ pub enum Queue {
     Commit,
     /// [`Step::Restore`].
     Restore,
-    /// [`Step::Emit`].
+    /// [`Step::Emit`] and [`Step::Remove`].
     Emit,
 }
 
@@ -338,7 +342,10 @@ pub fn consumer_filters(
     emitters: &[EmitterId],
 ) -> Vec<String> {
     let steps: Vec<String> = match queue {
-        Queue::Emit => emitters.iter().map(|e| Step::Emit(e.clone()).to_string()).collect(),
+        Queue::Emit => {
+            let emits = emitters.iter().map(|e| Step::Emit(e.clone()));
+            emits.chain([Step::Remove]).map(|step| step.to_string()).collect()
+        }
         Queue::Gather
         | Queue::Resolve
         | Queue::Driver

@@ -29,6 +29,8 @@ pub enum Task {
     Restore(Restore),
     /// Carry visible dates to the outside.
     Emit(Emit),
+    /// Take away files that were emitted and that no emitter writes any more.
+    Remove(Remove),
 }
 
 impl Body for Task {
@@ -225,4 +227,25 @@ pub struct Content {
     pub bytes: u64,
     /// Hash of the bytes.
     pub hash: Hash128,
+}
+
+/// See [`Task::Remove`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remove {
+    /// The files.
+    pub files: Vec<EmittedFile>,
+}
+
+/// A file that an emitter put in place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmittedFile {
+    /// Its path, as it was reported.
+    pub target: String,
+    /// The folder that it lies in, at any depth: nothing outside of it is touched.
+    pub dir: String,
+    /// What was put there. Anything else is not ours, and is left.
+    pub content: Content,
+    /// Files that are written for its dates now. One of them may be this very file under another name.
+    #[serde(default)]
+    pub live: Vec<String>,
 }

@@ -227,6 +227,13 @@ impl Leader {
                     StateStore::emission_done_in_txn(txn, at, header.generation, unit).await?;
                 }
             }
+            Report::Removed(files) => {
+                for file in &files {
+                    StateStore::removal_done_in_txn(txn, at, header.generation, file).await?;
+                }
+                // What is gone may be wanted again by now.
+                after.visible = true;
+            }
             Report::Failed(failed) => {
                 after.config_doubted |= failed.class != FailureClass::Data;
                 self.failed(txn, at, header, &failed).await?;
@@ -387,6 +394,10 @@ impl Leader {
                     StateStore::emission_failed_in_txn(txn, &key, &emitter, failure, pause).await?;
                 }
                 Ok(())
+            }
+            Ok(Step::Remove) => {
+                let (task, reason) = (header.generation, &failed.reason);
+                StateStore::removals_failed_in_txn(txn, at, task, reason, pause(1)).await
             }
             Ok(Step::Resolve) => {
                 self.units_failed(txn, at, UnitState::Resolving, failed.class, failed).await

@@ -49,6 +49,9 @@ const COLUMNS: &str = "p.tenant, p.source, e.emitter, t.config_hash, p.date::tex
     r.bytes, r.hash";
 /// Of `pipeline_state p` and `emitters e`: the emitter carries the date.
 pub(super) const IN_LOOKBACK: &str = "in_lookback(p.date, e.lookback_days, e.monthly)";
+/// Of `pipeline_state p`: no file of the source is being taken away. One that is written meanwhile would be taken for it.
+const UNTOUCHED: &str = "not exists (select from emitted_files f
+    where f.tenant = p.tenant and f.source = p.source and f.task is not null)";
 /// Of [`TABLES`]: what is visible does not lie outside yet, or is to be compared with what does.
 const DUE: &str = "p.visible_generation > 0 and in_lookback(p.date, e.lookback_days, e.monthly)
     and (r.generation is null or r.generation < p.visible_generation or r.emitter_hash is distinct from e.hash
@@ -87,7 +90,7 @@ impl StateStore {
     ) -> Result<Vec<EmissionDue>, StateError> {
         let sql = format!(
             "select {COLUMNS} from {TABLES}
-             where not e.monthly and s.in_force and {DUE} and r.task is null
+             where not e.monthly and s.in_force and {DUE} and r.task is null and {UNTOUCHED}
                and coalesce(r.next_attempt_at, now()) <= now() and p.tenant <> all($2)
              order by p.tenant, p.source, e.emitter, p.date limit $1"
         );
@@ -113,7 +116,7 @@ impl StateStore {
                select p.tenant, p.source, e.emitter, date_trunc('month', p.date)::date as month,
                  min(p.visible_at) filter (where {DUE}) as since
                from {TABLES}
-               where e.monthly and s.in_force and p.visible_generation > 0 and p.tenant <> all($2)
+               where e.monthly and s.in_force and p.visible_generation > 0 and p.tenant <> all($2) and {UNTOUCHED}
                group by 1, 2, 3, 4
                having bool_or({DUE} and coalesce(r.next_attempt_at, now()) <= now()) and bool_and(r.task is null)),
              ready as (
@@ -188,14 +191,14 @@ impl StateStore {
         Ok(())
     }
 
-    /// Notes what lies outside now. A late report, of another task than the one that is out, changes nothing: what it
-    /// speaks of may have been put elsewhere.
+    /// Notes what lies outside now. A late report, of another task than the one that is out, changes nothing of the
+    /// emission: what it speaks of may have been put elsewhere, and the file that it left there is noted as one.
     pub(crate) async fn emission_done_in_txn(
         txn: &Transaction<'_>,
         (tenant, source): (&TenantId, &SourceId),
         task: Generation,
         emitted: &Emitted,
-    ) -> Result<bool, StateError> {
+    ) -> Result<(), StateError> {
         let sql = "update emission_records r set generation = $5, target = $6, rows = $7, bytes = $8, hash = $9,
                      replaces = case when generation = $5 then replaces else nullif(generation, 0) end,
                      emitted_at = case when compare and generation = $5 and hash = $9 then emitted_at else now() end,
@@ -220,7 +223,8 @@ impl StateStore {
             &digest,
             &task,
         ];
-        Ok(execute(txn, "note an emission", sql, &parameters).await? == 1)
+        let late = execute(txn, "note an emission", sql, &parameters).await? == 0;
+        Self::file_put_in_txn(txn, (tenant, source), emitted, late).await
     }
 
     /// Notes a failed attempt of an emission, `hopeless` when it will fail again. A late report, of another task, changes nothing.
@@ -288,6 +292,6 @@ impl StateStore {
 }
 
 /// What the subject of the task with this generation is like: the generation is its last token.
-fn of_task(generation: Generation) -> String {
+pub(super) fn of_task(generation: Generation) -> String {
     format!("%.{generation}")
 }

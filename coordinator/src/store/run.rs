@@ -15,9 +15,9 @@ pub struct Unsettled {
     pub sources: i64,
     /// Units that are neither visible nor given up.
     pub units: i64,
-    /// Emissions that are due and not given up.
+    /// Emissions, and removals of stale files, that are due and not given up.
     pub emissions: i64,
-    /// Sources, units and emissions that are given up in this run.
+    /// Sources, units, emissions and removals that are given up in this run.
     pub failed: i64,
 }
 
@@ -39,7 +39,8 @@ impl StateStore {
         // What an earlier run gave up gets its chance again.
         let sql = "update source_state set attempts = 0, next_attempt_at = now() where attempts > 0;
                    update pipeline_state set attempts = 0, next_attempt_at = now() where attempts > 0;
-                   update emission_records set attempts = 0, next_attempt_at = now() where attempts > 0";
+                   update emission_records set attempts = 0, next_attempt_at = now() where attempts > 0;
+                   update emitted_files set attempts = 0, next_attempt_at = now() where attempts > 0";
         client
             .batch_execute(sql)
             .await
@@ -65,7 +66,9 @@ impl StateStore {
               left join emission_records r using (tenant, source, date, emitter)
               where s.in_force and p.visible_generation > 0 and {IN_LOOKBACK}
                 and (coalesce(r.generation, 0) < p.visible_generation or r.emitter_hash is distinct from e.hash
-                  or r.compare))
+                  or r.compare)
+              union all
+              select attempts >= $2 from stale_files where kept is null or task is not null)
             select
               (select count(*) from source_state where in_force and settled_run is distinct from $1),
               (select count(*) from units where not given_up),

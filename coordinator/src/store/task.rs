@@ -76,6 +76,7 @@ impl StateStore {
         let sql = "delete from tasks t where
                      not exists (select 1 from pipeline_state p where p.task = t.subject)
                      and not exists (select 1 from emission_records e where e.task = t.subject)
+                     and not exists (select 1 from emitted_files f where f.task = t.subject)
                      and not exists (select 1 from source_state s where s.gather_subject = t.subject)
                    returning subject";
         let rows = query(txn, "settle tasks", sql, &[]).await?;

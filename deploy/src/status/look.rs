@@ -39,6 +39,11 @@ pub struct Standing {
     pub emissions_failed: Vec<Problem>,
     /// How many there are.
     pub emissions_failed_count: i64,
+    /// Files that no emitter writes any more and that were kept, because somebody changed them, or cannot be removed:
+    /// the first ones.
+    pub files_left: Vec<FileLeft>,
+    /// How many there are.
+    pub files_left_count: i64,
     /// Messages per stream; `None`: NATS was not asked or did not answer.
     pub streams: Option<Vec<StreamStatus>>,
 }
@@ -90,6 +95,19 @@ pub struct Problem {
     pub unit: String,
     /// For people.
     pub text: String,
+}
+
+/// A file that no emitter writes any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileLeft {
+    /// Where it lies.
+    pub file: String,
+    /// `tenant/source`.
+    pub source: String,
+    /// The emitter that wrote it.
+    pub emitter: String,
+    /// Why it is still there.
+    pub why: String,
 }
 
 /// A stream of NATS.
@@ -153,6 +171,15 @@ pub fn look(url: &str, nats: Option<&str>, pid: Option<u32>) -> Result<Standing>
         .iter()
         .map(|due| Problem { unit: unit(&due.key, &due.date), text: describe::emission(due) })
         .collect();
+    let left = store::left(&mut view, LISTED_MAX)?;
+    standing.files_left_count = left.all;
+    let file = |left: store::Left| FileLeft {
+        file: left.target,
+        source: format!("{}/{}", left.key.0, left.key.1),
+        emitter: left.emitter,
+        why: left.why,
+    };
+    standing.files_left = left.first.into_iter().map(file).collect();
     standing.streams = nats.and_then(streams);
     Ok(standing)
 }

@@ -1,4 +1,4 @@
-use super::look::{Problem, SourceStatus, Standing};
+use super::look::{FileLeft, Problem, SourceStatus, Standing};
 use super::text;
 
 fn standing() -> Standing {
@@ -31,6 +31,13 @@ fn standing() -> Standing {
         tasks: [("allocate".to_owned(), 2)].into(),
         waiting: vec![Problem { text: format!("{unit} (quarantined): boom"), unit }],
         waiting_count: 3,
+        files_left: vec![FileLeft {
+            file: "/out/acme_aws_2026-09.csv".to_owned(),
+            source: "acme/aws".to_owned(),
+            emitter: "csv".to_owned(),
+            why: "it was changed after it was emitted".to_owned(),
+        }],
+        files_left_count: 1,
         ..Standing::default()
     }
 }
@@ -50,6 +57,9 @@ acme/aws cannot be gathered (2 attempts): bills/x.csv.gz: the file ends too earl
 dates that do not go on (3):
   acme/aws/2026-09-04 (quarantined): boom
   and 2 more
+
+files that no emitter writes any more: remove them by hand, or they are added up with the others (1):
+  /out/acme_aws_2026-09.csv (acme/aws): it was changed after it was emitted
 ";
     assert_eq!(text::standing(&standing()), wanted);
 }

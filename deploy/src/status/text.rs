@@ -77,11 +77,21 @@ pub fn standing(standing: &Standing) -> String {
             ));
         }
     }
-    text.push_str(&list("dates that do not go on", &standing.waiting, standing.waiting_count));
+    let of = |problem: &Problem| problem.text.clone();
+    text.push_str(&list(
+        "dates that do not go on",
+        standing.waiting.iter().map(of),
+        standing.waiting_count,
+    ));
     text.push_str(&list(
         "emissions that failed",
-        &standing.emissions_failed,
+        standing.emissions_failed.iter().map(of),
         standing.emissions_failed_count,
+    ));
+    text.push_str(&list(
+        "files that no emitter writes any more: remove them by hand, or they are added up with the others",
+        standing.files_left.iter().map(|left| format!("{} ({}): {}", left.file, left.source, left.why)),
+        standing.files_left_count,
     ));
     text
 }
@@ -114,15 +124,15 @@ fn row(source: &SourceStatus) -> Vec<String> {
         .collect()
 }
 
-fn list(what: &str, problems: &[Problem], count: i64) -> String {
+fn list(what: &str, problems: impl ExactSizeIterator<Item = String>, count: i64) -> String {
     if count == 0 {
         return String::new();
     }
+    let rest = count - problems.len() as i64;
     let mut text = format!("\n{what} ({count}):\n");
     for problem in problems {
-        text.push_str(&format!("  {}\n", problem.text));
+        text.push_str(&format!("  {problem}\n"));
     }
-    let rest = count - problems.len() as i64;
     if rest > 0 {
         text.push_str(&format!("  and {rest} more\n"));
     }

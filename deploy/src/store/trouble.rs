@@ -102,6 +102,38 @@ pub fn emissions(txn: &mut Transaction<'_>, limit: i64, failed: bool) -> Result<
     }))
 }
 
+/// A file that no emitter writes any more and that is not removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Tenant and source.
+    pub key: SourceKey,
+    /// Where it lies.
+    pub target: String,
+    /// The emitter that wrote it.
+    pub emitter: String,
+    /// Why it was kept, or could not be removed.
+    pub why: String,
+}
+
+/// Up to `limit` files that no emitter writes any more and that were kept or cannot be removed.
+pub fn left(txn: &mut Transaction<'_>, limit: i64) -> Result<Given<Left>> {
+    // A database that an earlier build made has no such files yet.
+    let sql = "select to_regclass('apportion.stale_files') is not null";
+    if !txn.query_one(sql, &[])?.get::<_, bool>(0) {
+        return Ok(Given { first: Vec::new(), all: 0 });
+    }
+    let sql = "select f.tenant, f.source, f.target, f.emitter, coalesce(f.kept, f.last_error), count(*) over ()
+               from stale_files f where coalesce(f.kept, f.last_error) is not null
+               order by f.tenant, f.source, f.target limit $1";
+    let rows = txn.query(sql, &[&limit]).context("cannot list stale files")?;
+    Ok(given(&rows, 5, |row| Left {
+        key: (row.get(0), row.get(1)),
+        target: row.get(2),
+        emitter: row.get(3),
+        why: row.get(4),
+    }))
+}
+
 /// Up to `limit` quarantined records in force, in the order of files and lines.
 pub fn quarantined(txn: &mut Transaction<'_>, limit: i64) -> Result<Given<Quarantined>> {
     let sql = "select q.tenant, q.source, q.file, q.line, q.column_name, q.reason, q.text, count(*) over ()

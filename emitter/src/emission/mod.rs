@@ -126,7 +126,7 @@ async fn emit_parts(
         };
         if let Some(published) = found {
             transaction.commit().await.map_err(EmitterError::sql("end an emission"))?;
-            return Ok(emitted(id, parts, &visible, &published));
+            return Ok(emitted((id, emitter.as_ref()), parts, &visible, &published));
         }
         let sealed = draft(&transaction, context, emitter.as_ref(), &visible, parts).await?;
         if self::visible(&transaction, parts, emitter.is_monthly()).await? != visible {
@@ -135,7 +135,7 @@ async fn emit_parts(
         }
         let published = spawn_blocking(move || sealed.publish()).await.map_err(ended)??;
         transaction.commit().await.map_err(EmitterError::sql("end an emission"))?;
-        return Ok(emitted(id, parts, &visible, &published));
+        return Ok(emitted((id, emitter.as_ref()), parts, &visible, &published));
     }
 }
 
@@ -149,7 +149,7 @@ fn recorded(parts: &[(&EmitUnit, Place)], visible: &[Visible]) -> Option<Content
 }
 
 fn emitted(
-    id: &EmitterId,
+    (id, emitter): (&EmitterId, &dyn Emitter),
     parts: &[(&EmitUnit, Place)],
     visible: &[Visible],
     published: &Published,
@@ -163,6 +163,7 @@ fn emitted(
         bytes: published.content.bytes,
         hash: published.content.hash,
         at: UtcSeconds(Timestamp::now().as_second()),
+        dir: emitter.dir().map(|dir| dir.display().to_string()),
     };
     parts.iter().zip(visible).map(of).collect()
 }

@@ -1,5 +1,6 @@
 //! The port of emitters: what a kind of output has to be able to do.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use proto::ids::{SourceId, TenantId};
@@ -25,6 +26,8 @@ pub trait Emitter: Send + Sync {
     fn find(&self, place: &Place, recorded: Content) -> Result<Option<Published>, EmitterError>;
     /// Whether rows have to come with [`VisibleRow::origin`], which costs two passes over the archive.
     fn needs_cells(&self) -> bool;
+    /// The folder that its outputs never leave, if they are files.
+    fn dir(&self) -> Option<&Path>;
     /// Whether an output holds a whole month, instead of a date.
     fn is_monthly(&self) -> bool;
 }

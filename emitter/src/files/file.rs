@@ -154,7 +154,7 @@ fn compare(path: &Path, content: Content) -> io::Result<bool> {
     }
 }
 
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> EmitterError {
+pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> EmitterError {
     let path = path.display().to_string();
     move |error| EmitterError::File { what, path, error }
 }

@@ -3,6 +3,7 @@
 mod file;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod remove;
 mod table;
 
 use std::io::Write;
@@ -19,6 +20,7 @@ pub use file::NewFile;
 use file::holds;
 #[cfg(feature = "parquet")]
 pub use parquet::{Kind, Parquet};
+pub use remove::remove;
 pub use table::{Cell, Fault, Table};
 
 /// How the rows of a file are written.
@@ -66,6 +68,9 @@ impl<F: Format> Emitter for FileEmitter<F> {
     }
     fn needs_cells(&self) -> bool {
         self.format.needs_cells()
+    }
+    fn dir(&self) -> Option<&Path> {
+        Some(&self.dir)
     }
     fn is_monthly(&self) -> bool {
         self.name.is_monthly()

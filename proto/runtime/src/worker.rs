@@ -366,7 +366,7 @@ fn step_of(subject: &str) -> String {
 /// The units of a task with their fencing tokens; empty for what is about a whole source.
 fn units_of(task: &Task) -> Vec<(UnitDate, Generation)> {
     match task {
-        Task::Gather(_) | Task::Driver(_) => Vec::new(),
+        Task::Gather(_) | Task::Driver(_) | Task::Remove(_) => Vec::new(),
         Task::Restore(task) => task.units.iter().map(|u| (u.date, u.generation)).collect(),
         Task::Resolve(task) => task.units.iter().map(|u| (u.date, u.generation)).collect(),
         Task::Allocate(task) => task.units.iter().map(|u| (u.date, u.generation)).collect(),

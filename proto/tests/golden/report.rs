@@ -3,7 +3,7 @@
 use proto::ids::{EmitterId, Generation};
 use proto::report::{
     Committed, Emitted, Failed, FailureClass, GatherDone, GatheredDate, GatheredHash, Published,
-    QuarantinedRecord, Report, Restored, Warning,
+    QuarantinedRecord, Removed, Report, Restored, Warning,
 };
 use proto::time::UtcSeconds;
 
@@ -22,7 +22,10 @@ fn word(report: &Report) -> &'static str {
         Report::Allocated(_) => "allocated",
         Report::Restored(_) => "restored",
         Report::Committed(_) => "committed",
-        Report::Emitted(_) => "emitted",
+        // As it was before it named a folder, and since.
+        Report::Emitted(units) if units.iter().all(|unit| unit.dir.is_none()) => "emitted",
+        Report::Emitted(_) => "emitted_dir",
+        Report::Removed(_) => "removed",
         Report::Failed(failed) => match failed.class {
             FailureClass::Transient => "failed_transient",
             FailureClass::Data => "failed_data",
@@ -41,7 +44,9 @@ pub fn cases() -> Vec<Case> {
         Report::Allocated(vec![published(), Published { warnings: vec![], ..published() }]),
         restored(),
         committed(),
-        emitted(),
+        emitted(None),
+        emitted(Some("out/csv")),
+        removed(),
         failed(FailureClass::Transient),
         failed(FailureClass::Data),
         failed(FailureClass::InputMissing),
@@ -107,7 +112,7 @@ fn restored() -> Report {
     Report::Restored(vec![unit(None), unit(Some(manifest()))])
 }
 
-fn emitted() -> Report {
+fn emitted(dir: Option<&str>) -> Report {
     Report::Emitted(vec![Emitted {
         emitter: EmitterId::parse("csv").expect("an id"),
         date: day("2024-09-30"),
@@ -117,7 +122,16 @@ fn emitted() -> Report {
         bytes: 3_456,
         hash: hash("file"),
         at: UtcSeconds(1_727_740_800),
+        dir: dir.map(str::to_owned),
     }])
+}
+
+fn removed() -> Report {
+    let file = |target: &str, kept: Option<&str>| Removed {
+        target: target.into(),
+        kept: kept.map(str::to_owned),
+    };
+    Report::Removed(vec![file("out/a.csv", None), file("out/b.csv", Some("it was changed"))])
 }
 
 fn failed(class: FailureClass) -> Report {

@@ -4,7 +4,8 @@ use proto::ids::{Attempt, DriverId, EmitterId, Generation};
 use proto::manifest::{Manifest, ManifestBuilder};
 use proto::task::{
     Allocate, AllocateUnit, Commit, CommitUnit, ComputeDriver, Content, DriverInput, Emit,
-    EmitUnit, Gather, KnownDate, Resolve, ResolveUnit, Restore, RestoreUnit, Task,
+    EmitUnit, EmittedFile, Gather, KnownDate, Remove, Resolve, ResolveUnit, Restore, RestoreUnit,
+    Task,
 };
 
 use crate::{Case, amount, case, day, hash};
@@ -20,6 +21,7 @@ fn word(task: &Task) -> &'static str {
         Task::Restore(task) if task.units.is_empty() => "restore",
         Task::Restore(_) => "restore_units",
         Task::Emit(_) => "emit",
+        Task::Remove(_) => "remove",
     }
 }
 
@@ -33,6 +35,7 @@ pub fn cases() -> Vec<Case> {
         restore_of_dates(),
         restore(),
         emit(),
+        remove(),
     ]
     .into_iter();
     let plain = tasks.map(|task| case(word(&task), 1, task));
@@ -158,4 +161,14 @@ fn emissions(units: [(Option<Generation>, Option<Content>); 2]) -> Task {
         emitter: EmitterId::parse("csv").expect("an id"),
         units: units.map(unit).to_vec(),
     })
+}
+
+fn remove() -> Task {
+    let file = |name: &str| EmittedFile {
+        target: format!("/etc/apportion/out/csv/{name}.csv"),
+        dir: "/etc/apportion/out".into(),
+        content: Content { bytes: 3_456, hash: hash(name) },
+        live: vec![format!("/etc/apportion/new/{name}.csv")],
+    };
+    Task::Remove(Remove { files: vec![file("2024-09-30"), file("2024-10-01")] })
 }

@@ -22,6 +22,7 @@ mod hold;
 mod kills;
 mod lint;
 mod months;
+mod old_files;
 mod plan;
 mod provider_columns;
 mod shared;

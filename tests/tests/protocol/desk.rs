@@ -101,7 +101,12 @@ impl Desk {
 
     /// Another run starts over the same state, with a file per month.
     pub async fn run_monthly(&mut self, run: &str) {
-        write(self._folders.1.path(), "csv: { dir: out, file: \"{tenant}_{source}_{month}.csv\" }");
+        self.run_with(run, "csv: { dir: out, file: \"{tenant}_{source}_{month}.csv\" }").await;
+    }
+
+    /// Another run starts over the same state, with other emitters.
+    pub async fn run_with(&mut self, run: &str, emitters: &str) {
+        write(self._folders.1.path(), emitters);
         self.run_again(run).await;
     }
 

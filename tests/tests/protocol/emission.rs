@@ -12,7 +12,7 @@ use crate::{DAY, allocating, committed, published};
 const STEP: &str = "emit-csv";
 
 /// A visible date that was emitted with this content; gives its generation.
-async fn emitted(desk: &mut Desk, content: Content) -> Generation {
+pub async fn emitted(desk: &mut Desk, content: Content) -> Generation {
     let generation = allocating(desk).await;
     let made = rows(generation, Attempt(1), "10");
     desk.report(generation, Attempt(1), &published(generation, made)).await;
@@ -43,6 +43,7 @@ fn all_done(units: &[(UnitDate, Generation)], content: Content) -> Report {
         bytes: content.bytes,
         hash: content.hash,
         at: UtcSeconds(0),
+        dir: Some("out".into()),
     };
     Report::Emitted(units.iter().map(one).collect())
 }
@@ -55,7 +56,7 @@ async fn emission(desk: &Desk) -> (Generation, Option<Content>) {
 }
 
 /// Emissions that the run waits for, and what failed in it.
-async fn waits(desk: &Desk, run: &str) -> (i64, i64) {
+pub async fn waits(desk: &Desk, run: &str) -> (i64, i64) {
     let now = desk.state.run_unsettled(run).await.unwrap();
     (now.emissions, now.failed)
 }

@@ -168,6 +168,7 @@ async fn what_was_put_elsewhere_is_no_emission_of_the_settings_in_force() {
             bytes: 1,
             hash: Hash128::of(b"rows"),
             at: UtcSeconds(0),
+            dir: None,
         }])
     };
     // The folder changes while the emission is out.

@@ -10,6 +10,7 @@ mod incarnation;
 #[cfg(test)]
 mod late;
 #[cfg(test)]
+mod removal;
 mod restore;
 
 use desk::{Desk, lines, rows};
