@@ -9,7 +9,7 @@ use super::desk::{Desk, lines, rows};
 use super::{DAY, allocating, committed, gather, published};
 
 fn failed(step: &str, generation: Generation, class: FailureClass) -> Report {
-    let units = vec![(DAY.parse().unwrap(), generation)];
+    let units = vec![(DAY.parse().expect("a date"), generation)];
     Report::Failed(Failed { step: step.into(), units, class, reason: "batch 0 is gone".into() })
 }
 
