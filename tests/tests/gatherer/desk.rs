@@ -171,7 +171,8 @@ pub async fn answer(bus: &Bus, generation: i64) -> Answer {
                 other @ (Report::Allocated(_)
                 | Report::Restored(_)
                 | Report::Committed(_)
-                | Report::Emitted(_)) => {
+                | Report::Emitted(_)
+                | Report::Removed(_)) => {
                     panic!("{other:?}")
                 }
             }
