@@ -70,6 +70,34 @@ pub enum Command {
     Watch(Watch),
 }
 
+impl Command {
+    /// Whether it is asked for one JSON document.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        match self {
+            Self::Run(run) => run.json,
+            Self::Try(bill) => bill.json,
+            Self::Status(status) => status.json,
+            Self::Explain(explain) => explain.json,
+            Self::Unallocated(unallocated) => unallocated.json,
+            Self::Plan(plan) => plan.json,
+            Self::Compare(compare) => compare.json,
+            Self::Config(ConfigCommand::Check(check)) => check.json,
+            Self::Up(_)
+            | Self::Demo(_)
+            | Self::Config(ConfigCommand::Schema)
+            | Self::Rules(_)
+            | Self::Migrate(_)
+            | Self::Coordinator(_)
+            | Self::Gatherer
+            | Self::Allocator
+            | Self::Emitter
+            | Self::Guard(_)
+            | Self::Watch(_) => false,
+        }
+    }
+}
+
 /// `migrate`.
 #[derive(Debug, Args)]
 pub struct Migrate {

@@ -6,13 +6,21 @@ use anyhow::Result;
 use apportion::cli::{Cli, Command};
 use apportion::launch::{Once, launch};
 use apportion::process::guard::CANNOT_START;
+use apportion::say::say_failure;
 use apportion::summary::Told;
 use apportion::supervise::exit;
 use apportion::wiring;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command;
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) if error.use_stderr() && std::env::args_os().any(|given| given == "--json") => {
+            return failed(&error.to_string().trim().replacen("error: ", "", 1));
+        }
+        Err(error) => error.exit(),
+    };
+    let json = command.is_json();
     let otherwise = match command {
         Command::Guard(_) => CANNOT_START,
         Command::Up(_)
@@ -34,12 +42,30 @@ fn main() -> ExitCode {
         | Command::Watch(_) => exit::SETTINGS,
     };
     match run(command) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => {
+            // Interrupted, or what went wrong was told as it happened.
+            let told = match json && code != exit::DONE {
+                true => say_failure("nothing was calculated: stderr says why"),
+                false => Ok(()),
+            };
+            let unheard = told.inspect_err(|error| eprintln!("error: {error:#}")).is_err();
+            ExitCode::from(if unheard { exit::INCOMPLETE } else { code })
+        }
+        Err(error) if json => failed(&format!("{error:#}")),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(otherwise)
         }
     }
+}
+
+/// A command that was asked for JSON failed: a document for the program, and the same for people.
+fn failed(error: &str) -> ExitCode {
+    eprintln!("error: {error}");
+    if let Err(error) = say_failure(error) {
+        eprintln!("error: {error:#}");
+    }
+    ExitCode::from(exit::INCOMPLETE)
 }
 
 fn run(command: Command) -> Result<u8> {

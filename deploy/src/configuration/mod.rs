@@ -118,7 +118,10 @@ impl Check {
                     found.add(of_lines);
                 }
                 Err(error) => {
-                    say(&found.text())?;
+                    match self.json {
+                        true => eprint!("{}", found.text()),
+                        false => say(&found.text())?,
+                    }
                     return Err(error);
                 }
             }

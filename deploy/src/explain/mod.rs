@@ -112,7 +112,7 @@ pub struct Listed {
 
 impl Explain {
     /// Prints it; the exit code: 1 when what is stored is not what the rules make of the line, 2 when several lines may
-    /// be meant.
+    /// be meant (with `--json`, that is an error).
     ///
     /// # Errors
     /// When there is no such line, or the archive or database cannot be read.
@@ -134,7 +134,7 @@ impl Explain {
             units.retain(|unit| unit.source == *source);
         }
         let mut explained = match found(&mut view, &units, &start) {
-            Err(error) if error.is::<Ambiguous>() => {
+            Err(error) if error.is::<Ambiguous>() && !self.json => {
                 eprintln!("error: {error}");
                 return Ok(exit::USAGE);
             }

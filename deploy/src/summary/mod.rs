@@ -16,6 +16,7 @@ use std::io::Write;
 
 use anyhow::{Context, Result};
 
+use crate::say::say;
 use crate::store;
 
 /// What a summary writes to stdout. Troubles are always told: with text on stdout, else on stderr.
@@ -55,17 +56,15 @@ pub fn summarise(request: &Request<'_>) -> Result<u8> {
     let summary = gather::summary(&mut view, request.run)?;
     let troubles = trouble::troubles(&mut view, request.run, &summary)?;
     view.commit().context("the database lost its view")?;
-    let mut out = std::io::stdout().lock();
     let troubles_text = text::troubles(&troubles);
     match request.told {
-        Told::Text => out.write_all((text::summary(&summary) + &troubles_text).as_bytes())?,
-        Told::Json => writeln!(out, "{}", serde_json::to_string(&summary.document())?)?,
+        Told::Text => say(&(text::summary(&summary) + &troubles_text))?,
+        Told::Json => say(&format!("{}\n", serde_json::to_string(&summary.document())?))?,
         Told::Nothing => {}
     }
     if request.told != Told::Text {
         std::io::stderr().lock().write_all(troubles_text.as_bytes())?;
     }
-    out.flush().context("nobody listens on stdout")?;
     let missing = troubles.iter().any(|trouble| trouble.missing);
     Ok(summary.exit_code(request.code, missing, request.allow_quarantine))
 }

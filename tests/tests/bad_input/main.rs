@@ -18,7 +18,7 @@ mod records;
 #[cfg(test)]
 mod servers;
 
-/// `run --once --json` that must not even begin: exit code 64 and nothing on stdout. Gives what it said.
+/// `run --once --json` that must not even begin: exit code 1 and why, on stdout as a document. Gives what it said.
 fn refused(stand: &Stand, more: &[&str], environment: &[(&str, &str)]) -> String {
     let args = ["run", "--once", "--json", "--config"].map(OsStr::new);
     let (config, data) = (stand.config(), stand.data());
@@ -35,8 +35,10 @@ fn refused(stand: &Stand, more: &[&str], environment: &[(&str, &str)]) -> String
         .output()
         .expect("the program starts");
     let said = String::from_utf8(output.stderr).expect("it speaks UTF-8");
-    assert_eq!(output.status.code(), Some(64), "{said}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "stdout is for the document only");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    let error = document["error"].as_str().expect("a text");
+    assert!(said.ends_with(&format!("error: {error}\n")), "{error} is not the end of {said}");
     said
 }
 

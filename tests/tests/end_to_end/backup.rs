@@ -35,9 +35,10 @@ fn a_restored_backup_waits_for_a_new_incarnation_and_then_ends_exactly() {
     copy(&backup, &live);
 
     let refused = stand.run_once(&[]);
-    assert_eq!(refused.code, 64, "{}", refused.said);
+    assert_eq!(refused.code, 1, "{}", refused.said);
     let mend = "run `apportion migrate --raise-incarnation`";
     assert!(refused.said.contains(mend), "{}", refused.said);
+    assert!(refused.summary["error"].is_string(), "{}", refused.summary);
 
     let raised = Command::new(program::apportion())
         .args(["migrate", "--raise-incarnation", "--data-dir"])
