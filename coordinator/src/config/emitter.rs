@@ -73,8 +73,9 @@ fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {
     let aggregation = map.get("aggregation").map_or(Some(Aggregation::None), |node| {
         read::word(node, "`aggregation`", &words, cx.report)
     });
-    let lookback =
-        map.get("lookback").map(|node| read::parsed(node, "`lookback`", cx.report, scalar::days));
+    let lookback = map
+        .get("lookback")
+        .map(|node| read::parsed(node, "`lookback`", cx.report, scalar::lookback));
     let version = map.get("version").map(|node| version(node, kind, cx));
     let format = format(&map, kind, cx);
     let decimals = map.get("decimals").map(|node| decimals(node, format, cx));
@@ -96,6 +97,9 @@ fn emitter(entry: &Entry, cx: &mut Cx<'_>) -> Option<EmitterConfig> {
         version: version.map_or(Some(None), |version| version.map(Some))?,
         decimals: decimals.map_or(Some(None), |decimals| decimals.map(Some))?,
     };
+    if let (true, Some(file), Some(node)) = (files, &emitter.file, map.get("file")) {
+        ending(node, &file.to_string(), emitter.format, cx.report);
+    }
     columns(&map, &mut emitter, cx.report);
     foreign(&map, &emitter.kind, cx.report);
     Some(emitter)
@@ -131,6 +135,18 @@ fn format(map: &Map<'_>, kind: Option<&str>, cx: &mut Cx<'_>) -> FileFormat {
         cx.report.at(&node.at, what, "remove `format`, or use kind focus");
     }
     format
+}
+
+/// Notes names of files that say another format than the files have: who reads them goes by the name.
+fn ending(node: &Node, name: &str, format: FileFormat, report: &mut Report) {
+    let Some((_, found)) = name.rsplit_once('.') else { return };
+    let others = ["csv", "parquet", "gz", "zst"].into_iter();
+    let mut others = others.filter(|other| *other != format.ending());
+    if others.any(|other| found.eq_ignore_ascii_case(other)) {
+        let right = format.ending();
+        let what = format!("`file` ends in .{found}, and its files are {}", format.name());
+        report.at(&node.at, what, format!("end it in .{right}"));
+    }
 }
 
 /// Decimals of the numbers in Parquet files.

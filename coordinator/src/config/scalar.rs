@@ -18,6 +18,20 @@ pub fn days(text: &str) -> Result<u32, String> {
     }
 }
 
+/// Whole days back from today, at least one.
+///
+/// # Errors
+/// How to write it.
+pub fn lookback(text: &str) -> Result<u32, String> {
+    match days(text)? {
+        0 => {
+            Err("that leaves out every date: write at least 1d, or remove it for all dates"
+                .to_owned())
+        }
+        days => Ok(days),
+    }
+}
+
 /// Seconds of a duration: `90s`, `30m`, `24h`, `5d`, `2w`.
 ///
 /// # Errors
@@ -117,6 +131,8 @@ mod tests {
     fn units_are_needed() {
         assert_eq!(days("5d"), Ok(5));
         assert_eq!(days("48h"), Ok(2));
+        assert_eq!(lookback("1d"), Ok(1));
+        assert!(lookback("0d").unwrap_err().contains("at least 1d"));
         assert_eq!(seconds("24h"), Ok(86_400));
         assert_eq!(bytes("1GiB"), Ok(1 << 30));
         assert_eq!(bytes("10 MB"), Ok(10_000_000));

@@ -100,7 +100,9 @@ pub fn tenant(id: TenantId, node: &Node, dir: &Path, report: &mut Report) -> Opt
         let node = map.get(key)?;
         read::parsed(node, &format!("`{key}`"), cx.report, scalar::days)
     };
-    let (lookback_days, cutoff_days) = (days("lookback", cx), days("cutoff", cx));
+    let lookback = |node| read::parsed(node, "`lookback`", cx.report, scalar::lookback);
+    let lookback_days = map.get("lookback").and_then(lookback);
+    let cutoff_days = days("cutoff", cx);
     if let (Some(lookback), Some(node)) = (lookback_days, map.get("lookback"))
         && lookback <= cutoff_days.unwrap_or(0)
     {

@@ -117,6 +117,14 @@ impl FileFormat {
     pub fn is_csv(&self) -> bool {
         *self == Self::Csv
     }
+    /// Its name for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "CSV",
+            Self::Parquet => "Parquet",
+        }
+    }
     /// How the names of its files end, without the dot.
     #[must_use]
     pub fn ending(self) -> &'static str {

@@ -26,7 +26,7 @@ pub fn json_schema() -> serde_json::Value {
 mod tests {
     use std::collections::BTreeSet;
 
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::super::{
         cost_share, driver, emitter, matching, owner, rule, settings, source, table, tag, tenant,
@@ -85,6 +85,35 @@ mod tests {
             .filter_map(|one| one["properties"].as_object())
             .flat_map(|map| map.keys().cloned())
             .collect()
+    }
+
+    /// The values that a definition lists.
+    fn values(schema: &Value, name: &str) -> Vec<Value> {
+        let shape = &schema["$defs"][name];
+        let consts = || Some(shape["oneOf"].as_array()?.iter().map(|one| one["const"].clone()));
+        let listed = shape["enum"].as_array().cloned();
+        listed.or_else(|| Some(consts()?.collect())).unwrap_or_else(|| panic!("{name}: {shape}"))
+    }
+
+    #[test]
+    fn values_are_those_of_the_readers() {
+        let schema = json_schema();
+        let same = |name: &str, known: &[&str]| {
+            assert_eq!(
+                values(&schema, name),
+                known.iter().map(|v| Value::from(*v)).collect::<Vec<_>>()
+            );
+        };
+        same("EmitterKind", &emitter::EMITTER_KINDS);
+        same("EmitterFormat", &["csv", "parquet"]);
+        same("EmitterAggregation", &["none", "daily", "monthly"]);
+        same("Column", &proto::config::emitter::CSV_COLUMNS);
+        let of = |name: &str| values(&schema, name);
+        assert_eq!(of("FocusVersion"), [json!("1.2"), json!(1.2), json!("1.3"), json!(1.3)]);
+        assert_eq!(of("Shards").len(), 14);
+        assert_eq!(of("Decimals").len(), 58);
+        assert!(of("GroupedColumn").contains(&"unit".into()));
+        assert!(!of("GroupedColumn").contains(&"amount".into()));
     }
 
     #[test]

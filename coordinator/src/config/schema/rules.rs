@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
 
 use super::tenant::Measure;
 
@@ -28,6 +29,29 @@ impl JsonSchema for Text {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": ["string", "number", "boolean"], "description": "A text." })
+    }
+}
+
+/// One of a fixed set of values that come from the reader.
+#[must_use]
+pub fn one_of(values: impl IntoIterator<Item = Value>) -> Schema {
+    let mut schema = Schema::default();
+    schema.insert("enum".to_owned(), Value::Array(values.into_iter().collect()));
+    schema
+}
+
+/// Over which lines costs are added up.
+pub enum Window {}
+
+impl JsonSchema for Window {
+    fn schema_name() -> Cow<'static, str> {
+        "Window".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "enum": ["charge_period", "date", "billing_period"] },
+            { "type": "string", "pattern": "^trailing " },
+        ] })
     }
 }
 
@@ -192,7 +216,7 @@ pub struct CostShare {
     /// `all`, or ids; left out: the line's own source.
     pub sources: Option<OneOrMany<String>>,
     /// `charge_period` (default), `date`, `billing_period` or `trailing Nd`.
-    pub window: Option<String>,
+    pub window: Option<Window>,
 }
 
 /// A part of a composition.
@@ -263,7 +287,7 @@ pub struct Ledger {
     /// Which lines count; left out: those with ChargeCategory Usage.
     pub of: Option<Match>,
     /// `charge_period` (default), `date`, `billing_period` or `trailing Nd`.
-    pub window: Option<String>,
+    pub window: Option<Window>,
 }
 
 /// A test of the rules.

@@ -1,7 +1,11 @@
 //! Shape of `apportion.yaml`.
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
 
+use proto::subject::PARTITIONS;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::rules::one_of;
 use super::tenant::Tenant;
 
 /// Either file of a configuration folder.
@@ -87,7 +91,20 @@ pub struct Workers {
     /// Units that one process works on at a time, per queue.
     pub slots: Option<u32>,
     /// Number of task shards; divides 64.
-    pub shards: Option<u32>,
+    pub shards: Option<Shards>,
+}
+
+/// A number of shards.
+pub enum Shards {}
+
+impl JsonSchema for Shards {
+    fn schema_name() -> Cow<'static, str> {
+        "Shards".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let divisors = (1..=PARTITIONS).filter(|shards| PARTITIONS.is_multiple_of(*shards));
+        one_of(divisors.flat_map(|shards| [shards.into(), shards.to_string().into()]))
+    }
 }
 
 /// Logs.

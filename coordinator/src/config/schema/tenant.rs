@@ -1,10 +1,15 @@
 //! Shape of a tenant's file, its rules apart.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use proto::config::emitter::{CSV_COLUMNS, CSV_SUMS, DECIMALS_MAX};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::Value;
 
-use super::rules::{Decimal, Driver, OneOrMany, Rule, Test, Text};
+use super::super::emitter::FOCUS_VERSIONS;
+
+use super::rules::{Decimal, Driver, OneOrMany, Rule, Test, Text, one_of};
 
 /// Everything that is configured for one tenant.
 #[derive(JsonSchema)]
@@ -249,29 +254,117 @@ pub struct TablePattern {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Emitter {
-    /// `csv`, `focus`, `parquet`, `prometheus` or `webhook`; left out: the emitter's id.
-    pub kind: Option<String>,
+    /// Left out: the emitter's id.
+    pub kind: Option<EmitterKind>,
     /// Folder of its files, relative to the configuration folder.
     pub dir: Option<String>,
     /// Files below `dir`, with `{tenant}`, `{source}`, `{date}` (`2026-05-01`) and `{month}` (`2026-05`). Without
     /// `{date}` a file holds a month. Left out: `{tenant}_{source}_{date}.csv` (or `.parquet`), or `_{month}` with `aggregation: monthly`.
     pub file: Option<String>,
     /// Format of its files, for kind focus: `csv` (left out: that) or `parquet`.
-    pub format: Option<String>,
+    pub format: Option<EmitterFormat>,
     /// Decimals of the numbers in Parquet files, from 0 to 28; left out: 18. A number with more is refused.
-    pub decimals: Option<Text>,
+    pub decimals: Option<Decimals>,
     /// For csv: `none` (left out: that), or `daily` or `monthly` to add rows up.
-    pub aggregation: Option<String>,
+    pub aggregation: Option<EmitterAggregation>,
     /// Columns of CSV files: rows that are equal in them are added up. `currency` is always one of them. Left out:
     /// ecosystem, tenant_id, source, timestamp, resource_id, product_category, product_type, identity_id, owner_id,
     /// cost_type, currency.
-    pub group_by: Option<OneOrMany<String>>,
+    pub group_by: Option<OneOrMany<GroupedColumn>>,
     /// For csv: columns of the output, in order; left out: all.
-    pub columns: Option<OneOrMany<String>>,
+    pub columns: Option<OneOrMany<Column>>,
     /// Only dates of the last so many days.
     pub lookback: Option<String>,
     /// Version of the format; for focus `1.2` (left out: that) or `1.3`.
-    pub version: Option<Text>,
+    pub version: Option<FocusVersion>,
+}
+
+/// Kinds of emitters.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum EmitterKind {
+    /// CSV files.
+    Csv,
+    /// FOCUS files.
+    Focus,
+    /// FOCUS files as Parquet.
+    Parquet,
+    /// Does not run yet.
+    Prometheus,
+    /// Does not run yet.
+    Webhook,
+}
+
+/// Formats of files.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum EmitterFormat {
+    /// CSV.
+    Csv,
+    /// Parquet.
+    Parquet,
+}
+
+/// How rows of CSV files are added up.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum EmitterAggregation {
+    /// A row per line and receiver.
+    None,
+    /// By day.
+    Daily,
+    /// By month.
+    Monthly,
+}
+
+/// A version of FOCUS, quoted or not.
+pub enum FocusVersion {}
+
+impl JsonSchema for FocusVersion {
+    fn schema_name() -> Cow<'static, str> {
+        "FocusVersion".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let number = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
+        one_of(FOCUS_VERSIONS.iter().flat_map(|text| [Value::from(*text), number(text)]))
+    }
+}
+
+/// Decimals of numbers.
+pub enum Decimals {}
+
+impl JsonSchema for Decimals {
+    fn schema_name() -> Cow<'static, str> {
+        "Decimals".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        one_of((0..=DECIMALS_MAX).flat_map(|count| [count.into(), count.to_string().into()]))
+    }
+}
+
+/// A column of CSV files.
+pub enum Column {}
+
+impl JsonSchema for Column {
+    fn schema_name() -> Cow<'static, str> {
+        "Column".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        one_of(CSV_COLUMNS.map(Value::from))
+    }
+}
+
+/// A column of CSV files that rows can be grouped by.
+pub enum GroupedColumn {}
+
+impl JsonSchema for GroupedColumn {
+    fn schema_name() -> Cow<'static, str> {
+        "GroupedColumn".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let grouped = CSV_COLUMNS.into_iter().filter(|name| !CSV_SUMS.contains(name));
+        one_of(grouped.map(Value::from))
+    }
 }
 
 /// When deletions and withdrawals wait for a person.

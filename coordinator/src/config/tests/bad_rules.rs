@@ -412,6 +412,30 @@ fn tests_and_emitters() {
         "2:11: `schedule` means nothing yet (remove it until that feature is there)",
     );
     one(
+        "lookback: 0d",
+        "2:11: `lookback` is \"0d\" (that leaves out every date: write at least 1d, or remove it for all dates)",
+    );
+    one(
+        "emitters: { csv: { dir: x, lookback: 0d } }",
+        "2:38: `lookback` is \"0d\" (that leaves out every date: write at least 1d, or remove it for all dates)",
+    );
+    one(
+        "emitters: { csv: { dir: x, file: \"{date}.parquet\" } }",
+        "2:34: `file` ends in .parquet, and its files are CSV (end it in .csv)",
+    );
+    one(
+        "emitters: { csv: { dir: x, file: \"{date}.csv.gz\" } }",
+        "2:34: `file` ends in .gz, and its files are CSV (end it in .csv)",
+    );
+    one(
+        "emitters: { parquet: { dir: x, file: \"{date}.CSV\" } }",
+        "2:38: `file` ends in .CSV, and its files are Parquet (end it in .parquet)",
+    );
+    one(
+        "emitters: { focus: { dir: x, format: parquet, file: \"{month}/{source}.csv\" } }",
+        "2:53: `file` ends in .csv, and its files are Parquet (end it in .parquet)",
+    );
+    one(
         "lookback: 5d\ncutoff: 5d",
         "2:11: no date lies between `lookback` and `cutoff` (make `lookback` longer than `cutoff`)",
     );
