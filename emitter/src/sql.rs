@@ -180,6 +180,12 @@ join line_archive a on a.tenant = s.tenant and a.source = s.source and a.date = 
 where s.tenant = $1 and s.source = $2 and s.date = $3
 order by a.kind, a.batch";
 
+/// Hash of the resolutions that a visible generation was made from. `$1` tenant, `$2` source, `$3` date.
+pub const RESOLUTIONS_HASH: &str = "
+select c.resolution_hash
+from pipeline_state s
+join commits c on c.tenant = s.tenant and c.source = s.source and c.date = s.date and c.generation = s.visible_generation
+where s.tenant = $1 and s.source = $2 and s.date = $3";
 /// The archived messages of a generation of lines, in the order of the bill. `$1` tenant, `$2` source, `$3` date,
 /// `$4` the generation.
 pub const ARCHIVED_LINES: &str = "

@@ -2,7 +2,9 @@
 //! one, which is written once, does not stand in the way.
 
 use deadpool_postgres::tokio_postgres::types::Type;
+use deadpool_postgres::tokio_postgres::{IsolationLevel, Transaction};
 use proto::envelope::{self, MessageKind};
+use proto::hash::Hash128;
 use proto::line::LineBatch;
 use proto::report::{FailureClass, Report, Restored};
 use proto::resolution::ResolutionBatch;
@@ -61,15 +63,37 @@ async fn restore_unit(
 ) -> Result<Restored, EmitterError> {
     let failed = || EmitterError::sql("read the archive");
     let mut client = store.client().await?;
-    let transaction = client.transaction().await.map_err(failed())?;
+    // One view: the messages and their hash are of one generation.
+    let view = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+    let transaction = view.start().await.map_err(failed())?;
     let (tenant, source) = (context.tenant(), context.source());
+    let resolutions = resolutions_hash(&transaction, context, unit).await?;
     let mut archived = Archived::of_visible(&transaction, tenant, source, unit.date).await?;
     let mut copies = Copies::new(context, unit);
     while let Some((kind, message)) = archived.next().await? {
         copies.publish(kind, &message).await?;
         context.progress.tick();
     }
-    copies.finish().await
+    copies.finish(resolutions).await
+}
+
+/// Hash of the resolutions that the visible rows were made from, if any.
+async fn resolutions_hash(
+    transaction: &Transaction<'_>,
+    context: &TaskContext,
+    unit: &RestoreUnit,
+) -> Result<Option<Hash128>, EmitterError> {
+    let (tenant, source) = (context.tenant().as_str(), context.source().as_str());
+    let date = PgDate(unit.date);
+    let key = [(&tenant as _, Type::TEXT), (&source as _, Type::TEXT), (&date as _, Type::DATE)];
+    let row = transaction.query_typed_opt(sql::RESOLUTIONS_HASH, &key).await;
+    let row = row.map_err(EmitterError::sql("read the archive"))?;
+    let hash = row.as_ref().and_then(|row| row.get::<_, Option<&[u8]>>(0));
+    let read = |hash: &[u8]| {
+        let wrong = || EmitterError::Integrity("a stored hash is not 128 bits".into());
+        hash.try_into().map(Hash128).map_err(|_| wrong())
+    };
+    hash.map(read).transpose()
 }
 
 /// From now on the archive counts as holding nothing: the commit after the source brought the lines stores them again.
@@ -146,9 +170,19 @@ impl<'a> Copies<'a> {
         Ok(())
     }
 
-    async fn finish(self) -> Result<Restored, EmitterError> {
+    /// Rows that are made of it are those that are visible: nothing of it may lack or differ.
+    async fn finish(self, made_from: Option<Hash128>) -> Result<Restored, EmitterError> {
         let (lines, resolutions) = (self.lines.finish().await?, self.resolutions.finish().await?);
         let RestoreUnit { date, generation, lines: wanted } = *self.unit;
+        if let Some(wanted) = made_from
+            && resolutions.hash != wanted
+        {
+            let text = format!(
+                "the archive of {date} holds {} resolutions with hash {}, not those of its rows, {wanted}",
+                resolutions.items, resolutions.hash
+            );
+            return Err(EmitterError::Integrity(text));
+        }
         if lines.hash != wanted {
             let text = format!(
                 "the archive of {date} holds {} lines with hash {}, not those in force, {wanted}",

@@ -5,12 +5,27 @@ use proto::ids::{Attempt, Generation};
 use proto::line::{BillingLineItem, LineBatchBuilder, LineId, cell};
 use proto::manifest::Manifest;
 use proto::money::{Amount, Share};
+use proto::resolution::{IdentityResolution, ResolutionBatch};
 use proto::row::{CostType, Entry, RowDimension, RowMoney, Rows};
 use proto::subject::Stream;
 use proto::time::UtcSeconds;
 use runtime::data::BatchWriter;
 
 use crate::desk::{Desk, day};
+
+/// What is known of a resource on `date`.
+pub fn resolution(date: &str, key: &str) -> IdentityResolution {
+    let start = day(date).start();
+    IdentityResolution {
+        key: key.into(),
+        window_start: start,
+        window_end: UtcSeconds(start.0 + 86_400),
+        resource_active: vec!["tag:checkout".into()],
+        metrics_derived: Vec::new(),
+        tenant_period: Vec::new(),
+        usage: vec![("bytes".into(), "tag:checkout".into(), amount("3.5"))],
+    }
+}
 
 /// Lines per batch: small, so that tests have several.
 const BATCH: usize = 3;
@@ -146,6 +161,25 @@ impl Desk {
                 batch.rows.push((*money, place as u32));
             }
             writer.write(&batch.pack(), piece.len()).await.unwrap();
+        }
+        writer.finish().await.unwrap()
+    }
+
+    /// Publishes resolutions, a batch each, as a resolving gatherer of `generation`.
+    pub async fn put_resolutions(
+        &self,
+        date: &str,
+        generation: i64,
+        resolutions: &[IdentityResolution],
+    ) -> Manifest {
+        let (generation, attempt) = (Generation(generation), Attempt(rand::random()));
+        let (stream, date) = (Stream::Resolution, day(date));
+        let (bus, tenant, source) = (&self.bus, &self.tenant, &self.source);
+        let mut writer = BatchWriter::new(bus, stream, tenant, source, date, generation, attempt);
+        for resolution in resolutions {
+            writer.manifest.add_item(resolution.hash());
+            let batch = ResolutionBatch::new(std::slice::from_ref(resolution));
+            writer.write(&batch, 1).await.unwrap();
         }
         writer.finish().await.unwrap()
     }

@@ -11,10 +11,10 @@ use proto::money::Share;
 use proto::report::{FailureClass, Report};
 use proto::row::RowMoney;
 use proto::subject::{Stream, UnitAddress};
-use proto::task::RestoreUnit;
+use proto::task::{CommitUnit, RestoreUnit};
 use runtime::data::{BatchReader, DataError};
 
-use crate::books::{amount, dimension, line, whole};
+use crate::books::{amount, dimension, line, resolution, whole};
 use crate::desk::{DAY, Desk, day};
 
 const TEXTS: [&str; 12] = [
@@ -278,4 +278,54 @@ async fn an_archive_that_was_found_damaged_is_stored_again() {
     desk.make_visible(once).await;
     let kept = desk.text("select max(generation) from line_archive").await;
     assert_eq!(kept, "9");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resolutions_that_were_found_damaged_are_stored_again() {
+    let desk = Desk::start().await;
+    let lines: Vec<_> = (0..3).map(|n| line(DAY, n, "1")).collect();
+    let resolutions = ["a", "b"].map(|key| resolution(DAY, key));
+    let made = async |lines_generation, generation| {
+        let unit = desk.put_direct(DAY, (lines_generation, generation), &lines).await;
+        let manifest = desk.put_resolutions(DAY, lines_generation, &resolutions).await;
+        CommitUnit { resolutions: Some(manifest), ..unit }
+    };
+    let first = made(3, 4).await;
+    desk.make_visible(first.clone()).await;
+    let asked = |generation| RestoreUnit { date: day(DAY), generation, lines: first.lines.hash };
+    let of =
+        "where kind = 'resolution' and generation = (select max(generation) from line_archive)";
+    // Cut, gone in part, gone, and one in the place of another: none of it is taken for what it was.
+    let damages = [
+        format!("update line_archive set payload = substr(payload, 1, length(payload) - 1) {of}"),
+        format!("delete from line_archive {of} and batch = 1"),
+        format!("delete from line_archive {of}"),
+        format!(
+            "update line_archive set payload = (select min(payload) from line_archive {of}) {of}"
+        ),
+    ];
+    let mut generation = 10;
+    for damage in damages {
+        let Report::Restored(done) = desk.restore(asked(Generation(generation))).await else {
+            panic!("nothing is restored")
+        };
+        let restored = done[0].resolutions.as_ref().expect("resolutions");
+        assert_eq!(restored.hash, first.resolutions.as_ref().unwrap().hash);
+        assert!(desk.execute(&damage).await > 0, "{damage}");
+        let report = desk.restore(asked(Generation(generation + 1))).await;
+        let Report::Failed(failed) = report else { panic!("restored after {damage}") };
+        assert_eq!(failed.class, FailureClass::Data, "{damage}: {}", failed.reason);
+        // The source brings the same lines and resolutions, and the commit after it keeps both anew.
+        let again = made(generation + 2, generation + 3).await;
+        assert_eq!(again.resolutions.as_ref().unwrap().hash, restored.hash);
+        desk.make_visible(again).await;
+        generation += 10;
+    }
+    let report = desk.restore(asked(Generation(generation))).await;
+    assert!(matches!(report, Report::Restored(_)), "{report:?}");
+    // From then on equal ones are stored once, as ever.
+    desk.make_visible(made(generation + 1, generation + 2).await).await;
+    let kept =
+        desk.text("select max(generation) from line_archive where kind = 'resolution'").await;
+    assert_eq!(kept, (generation - 8).to_string());
 }
