@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::Bench;
 use crate::compare::Compare;
 use crate::configuration::{ConfigCommand, RulesCommand};
 use crate::demo::Demo;
@@ -36,6 +37,8 @@ pub enum Command {
     Demo(Demo),
     /// Show who owes what of a bill, without any configuration
     Try(Try),
+    /// Measure how fast this machine calculates seeded lines, beside what its Postgres can write
+    Bench(Bench),
     /// Show where everything stands
     Status(Status),
     /// Show why a line's rows are what they are, with the arithmetic

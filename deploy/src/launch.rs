@@ -19,15 +19,15 @@ use crate::servers::{
     self, EmbeddedNats, EmbeddedPostgres, NatsOptions, PostgresOptions, forsaken,
 };
 use crate::shutdown::Shutdown;
-use crate::summary::Told;
+use crate::summary::{Summary, Told};
 use crate::supervise::{Backoff, Outcome, Role, Stage, Supervisor};
 use crate::wiring::{self, Finished};
 
 /// A run that must end gives up on a role that fails this often in a row.
 const GIVE_UP_AFTER: u32 = 10;
 
-/// Looks at the database of this URL.
-pub type Look<'a> = &'a (dyn Fn(&str) -> Result<()> + Sync);
+/// Looks at the database of this URL, of whose run this is the summary.
+pub type Look<'a> = &'a (dyn Fn(&str, &Summary) -> Result<()> + Sync);
 
 /// How a `run --once` ends.
 #[derive(Clone, Copy)]
@@ -87,8 +87,9 @@ pub fn launch(options: &Launch, once: Option<Once<'_>>) -> Result<u8> {
                 allow_quarantine: once.allow_quarantine,
             };
             let told = supervisor.during(|| {
-                let code = patiently(|| wiring::summarise(&finished))?;
-                once.then.map_or(Ok(()), |look| patiently(|| look(&urls.database_url)))?;
+                let (code, summary) = patiently(|| wiring::summarise(&finished))?;
+                let look = |look: Look<'_>| patiently(|| look(&urls.database_url, &summary));
+                once.then.map_or(Ok(()), look)?;
                 Ok(code)
             });
             told.context("cannot summarise the run")

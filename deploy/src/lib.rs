@@ -2,6 +2,7 @@
 //!
 //! The reusable part for tests: [`servers::EmbeddedNats`], [`servers::EmbeddedPostgres`], [`process::Recipe`].
 
+pub mod bench;
 pub mod cli;
 pub mod compare;
 pub mod configuration;
@@ -16,6 +17,7 @@ pub mod progress;
 pub mod reach;
 pub mod recompute;
 pub mod say;
+pub mod scratch;
 pub mod servers;
 pub mod shutdown;
 pub mod status;

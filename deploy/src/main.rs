@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         | Command::Run(_)
         | Command::Demo(_)
         | Command::Try(_)
+        | Command::Bench(_)
         | Command::Status(_)
         | Command::Explain(_)
         | Command::Unallocated(_)
@@ -93,6 +94,10 @@ fn run(command: Command) -> Result<u8> {
         Command::Try(bill) => {
             speak();
             bill.run()
+        }
+        Command::Bench(bench) => {
+            speak();
+            bench.run()
         }
         Command::Status(status) => status.run(),
         Command::Explain(explain) => explain.run(),

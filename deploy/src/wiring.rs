@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use runtime::process::run;
 
 use crate::cli::{Coordinator, Migrate};
-use crate::summary::{Request, Told, summarise as summarise_run};
+use crate::summary::{Request, Summary, Told, summarise as summarise_run};
 
 /// Runs the coordinator until it is done or asked to stop.
 #[must_use]
@@ -95,8 +95,8 @@ pub struct Finished<'a> {
     pub allow_quarantine: bool,
 }
 
-/// Prints the summary of a finished run; the exit code of the whole.
-pub fn summarise(finished: &Finished<'_>) -> Result<u8> {
+/// Prints the summary of a finished run; the exit code of the whole, and what was summarised.
+pub fn summarise(finished: &Finished<'_>) -> Result<(u8, Summary)> {
     let Finished { database_url, run, code, told, allow_quarantine, .. } = *finished;
     summarise_run(&Request { database_url, run, code, told, allow_quarantine })
 }

@@ -27,6 +27,8 @@ mod ticking;
 mod wire;
 mod worker;
 
+pub use wire::Tuples;
+
 use proto::subject::Queue;
 use runtime::process::{Process, ProcessError};
 use runtime::store::Store;
@@ -35,8 +37,8 @@ use runtime::worker::{Serve, serve};
 use ledger::LedgerKeeper;
 use worker::EmitterWorker;
 
-/// Connections of the keeper: one for dimensions, one for deletions.
-const KEEPER_CONNECTIONS: usize = 2;
+/// Connections of the keeper: for dimensions, for deletions and for summarising.
+const KEEPER_CONNECTIONS: usize = 3;
 
 /// The whole life of an emitter process.
 ///

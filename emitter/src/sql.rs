@@ -2,17 +2,17 @@
 //! `pipeline_state` (V1) the columns `visible_*`, which nobody else writes.
 
 // Fresh facts have no statistics, and the planner takes millions of them for a handful. So statements here leave it no
-// choice that would be ruinous then: aggregates are hashed, dimensions are looked up by their whole key (`lateral …
+// choice that would be ruinous then: tables are read by their ranges of blocks, aggregates are hashed, dimensions are looked up by their whole key (`lateral …
 // offset 0`), rows and lines meet in a full join, which is hashed or merged.
 
 /// Bounds of a ledger transaction: how long it waits for a lock, and how a statement is planned.
 pub const COMMIT_BOUNDS: &str = "
 set local lock_timeout = '10s'; set local statement_timeout = '30min';
-set local jit = off; set local enable_sort = off; set local work_mem = '32MB'";
+set local jit = off; set local enable_sort = off; set local enable_seqscan = off; set local work_mem = '32MB'";
 /// Bounds of an emission.
 pub const EMIT_BOUNDS: &str = "
 set local lock_timeout = '10s'; set local statement_timeout = '30min';
-set local jit = off; set local work_mem = '64MB'";
+set local jit = off; set local enable_seqscan = off; set local work_mem = '64MB'";
 
 /// Makes the partitions of some dates. `$1` dates.
 pub const ENSURE_MONTHS: &str = "select ensure_month_partition(day) from unnest($1::date[]) as day";
@@ -77,35 +77,48 @@ cross join lateral (select currency, billing_period from billing_dimensions
     where tenant = $1 and id = b.dimension offset 0) d
 where b.tenant = $1 and b.date = $2 and b.generation = $3";
 
+/// From which block on a month's lines and rows that are stored now will lie. `$1` any date of it.
+pub const FIRST_BLOCKS: &str =
+    "select first_free_block('billing', $1), first_free_block('chargeback_facts', $1)";
+
 // Summed per dimension first: few lookups. A measure is null where it equals the amount: its difference is summed.
-/// Counts and sums of a unit's lines as stored. `$1` tenant, `$2` source, `$3` date, `$4` generation.
+/// Counts and sums of units' lines as stored, from a block on. `$1` tenant, `$2` source, `$3` dates, `$4` generations,
+/// `$5` the block as a row's address.
 pub const SUM_BILLING: &str = "
 with stored as materialized (
-    select dimension, count(*) as items, sum(amount) as amount, sum(billed - amount) as billed,
+    select date, generation, dimension, count(*) as items, sum(amount) as amount, sum(billed - amount) as billed,
         sum(effective - amount) as effective, sum(contracted - amount) as contracted, sum(list - amount) as list
-    from billing where tenant = $1 and date = $3 and generation = $4 group by dimension)
-select d.currency, d.billing_period, sum(s.items)::int8, sum(s.amount)::text,
+    from billing where tenant = $1 and date = any($3) and generation = any($4) and ctid >= $5::text::tid
+    group by date, generation, dimension)
+select s.date, s.generation, d.currency, d.billing_period, sum(s.items)::int8, sum(s.amount)::text,
     (sum(s.amount) + coalesce(sum(s.billed), 0))::text, (sum(s.amount) + coalesce(sum(s.effective), 0))::text,
     (sum(s.amount) + coalesce(sum(s.contracted), 0))::text, (sum(s.amount) + coalesce(sum(s.list), 0))::text
 from stored s
 cross join lateral (select source, currency, billing_period from billing_dimensions
     where tenant = $1 and id = s.dimension offset 0) d
 where d.source = $2
-group by d.currency, d.billing_period";
-/// The same for its rows.
+group by s.date, s.generation, d.currency, d.billing_period";
+/// The same for their rows.
 pub const SUM_FACTS: &str = "
 with stored as materialized (
-    select dimension, count(*) as items, sum(amount) as amount, sum(billed - amount) as billed,
+    select date, generation, dimension, count(*) as items, sum(amount) as amount, sum(billed - amount) as billed,
         sum(effective - amount) as effective, sum(contracted - amount) as contracted, sum(list - amount) as list
-    from chargeback_facts where tenant = $1 and date = $3 and generation = $4 group by dimension)
-select d.currency, d.billing_period, sum(s.items)::int8, sum(s.amount)::text,
+    from chargeback_facts where tenant = $1 and date = any($3) and generation = any($4) and ctid >= $5::text::tid
+    group by date, generation, dimension)
+select s.date, s.generation, d.currency, d.billing_period, sum(s.items)::int8, sum(s.amount)::text,
     (sum(s.amount) + coalesce(sum(s.billed), 0))::text, (sum(s.amount) + coalesce(sum(s.effective), 0))::text,
     (sum(s.amount) + coalesce(sum(s.contracted), 0))::text, (sum(s.amount) + coalesce(sum(s.list), 0))::text
 from stored s
 cross join lateral (select source, currency, billing_period from chargeback_dimensions
     where tenant = $1 and id = s.dimension offset 0) d
 where d.source = $2
-group by d.currency, d.billing_period";
+group by s.date, s.generation, d.currency, d.billing_period";
+
+/// Bounds of a summarising: it makes way for whoever vacuums.
+pub const SUMMARISE_BOUNDS: &str =
+    "set local lock_timeout = '100ms'; set local statement_timeout = '5min'";
+/// Lets queries skip the blocks of other generations. `$1` any date of the month.
+pub const SUMMARISE: &str = "select summarise_month($1)";
 
 /// Remembers what became visible. `$1` tenant, `$2` source, then one array per column.
 pub const PUT_COMMITS: &str = "
@@ -127,7 +140,7 @@ pub const MAKE_VISIBLE: &str = "
 update pipeline_state s
 set visible_generation = u.generation, visible_lines_generation = u.lines_generation,
     visible_lines_hash = u.lines_hash, visible_rows = u.rows, visible_rules = u.rules, visible_config = u.config,
-    visible_at = now(), visible_archive_damaged = s.visible_archive_damaged and u.lines_generation = s.visible_lines_generation
+    visible_at = clock_timestamp(), visible_archive_damaged = s.visible_archive_damaged and u.lines_generation = s.visible_lines_generation
 from unnest($3::date[], $4::int8[], $5::int8[], $6::bytea[], $7::int8[], $8::bytea[], $9::bytea[])
     as u (date, generation, lines_generation, lines_hash, rows, rules, config)
 where s.tenant = $1 and s.source = $2 and s.date = u.date

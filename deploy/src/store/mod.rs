@@ -1,6 +1,7 @@
 //! What the commands read in Postgres: all of their SQL. Only `plan` writes: what it found out.
 
 mod archive;
+mod bench;
 mod explain;
 mod plan;
 mod progress;
@@ -10,6 +11,7 @@ mod trouble;
 mod unit;
 
 pub use archive::{LinesLike, archived_lines, archived_resolutions, config_version, lines_like};
+pub use bench::{Sizes, Timings, is_in_use, sizes, timings, wall};
 pub use explain::{
     EmittedTo, FoundLine, Of, StoredRow, commit_of, emitted_to, lines_of, stored_rows,
 };
@@ -51,7 +53,11 @@ pub fn connect(url: &str) -> Result<Client> {
         .application_name("apportion")
         .connect(NoTls)
         .context("no database answers: is it running, and is DATABASE_URL right?")?;
-    client.batch_execute("set search_path = apportion; set timezone = 'UTC'")?;
+    // Without statistics, which fresh tables lack, the planner would read months where ranges of blocks say which few are
+    // needed.
+    client.batch_execute(
+        "set search_path = apportion; set timezone = 'UTC'; set jit = off; set enable_seqscan = off",
+    )?;
     Ok(client)
 }
 

@@ -46,11 +46,11 @@ pub struct Request<'a> {
 }
 
 /// Prints the summary of a run that has ended and says the exit code of the whole: 0, or 1 when something is missing,
-/// quarantined or does not add up. Must not be called on a runtime's thread.
+/// quarantined or does not add up; and what was summarised. Must not be called on a runtime's thread.
 ///
 /// # Errors
 /// When the database cannot be read or nobody listens on stdout.
-pub fn summarise(request: &Request<'_>) -> Result<u8> {
+pub fn summarise(request: &Request<'_>) -> Result<(u8, Summary)> {
     let mut client = store::connect(request.database_url)?;
     let mut view = store::view(&mut client)?;
     let summary = gather::summary(&mut view, request.run)?;
@@ -66,5 +66,6 @@ pub fn summarise(request: &Request<'_>) -> Result<u8> {
         std::io::stderr().lock().write_all(troubles_text.as_bytes())?;
     }
     let missing = troubles.iter().any(|trouble| trouble.missing);
-    Ok(summary.exit_code(request.code, missing, request.allow_quarantine))
+    let code = summary.exit_code(request.code, missing, request.allow_quarantine);
+    Ok((code, summary))
 }

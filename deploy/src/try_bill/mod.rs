@@ -8,7 +8,6 @@ mod text;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, IsTerminal};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -22,8 +21,9 @@ use proto::money::ExactSum;
 use crate::cli::Launch;
 use crate::launch::{Once, launch};
 use crate::say::say;
+use crate::scratch::Scratch;
 use crate::store;
-use crate::summary::{self, Money, Told};
+use crate::summary::{Money, Summary, Told};
 use choose::Ranked;
 use scan::Scanned;
 
@@ -91,7 +91,7 @@ impl Try {
             None => keys.first().cloned(),
         };
         let rules = text::rules(&scanned, chosen.as_ref(), (TENANT, SOURCE));
-        let folder = Folder::new()?;
+        let folder = Scratch::new("try")?;
         put(&folder.config().join(format!("tenants/{TENANT}.yaml")), &rules)?;
         let options = Launch {
             config: folder.config(),
@@ -104,8 +104,8 @@ impl Try {
             throwaway: true,
         };
         let found = Mutex::new(Calculated::default());
-        let look = |url: &str| -> Result<()> {
-            let calculated = calculated(url)?;
+        let look = |url: &str, summary: &Summary| -> Result<()> {
+            let calculated = calculated(url, summary)?;
             *found.lock().unwrap_or_else(PoisonError::into_inner) = calculated;
             Ok(())
         };
@@ -113,7 +113,11 @@ impl Try {
             Once { told: Told::Nothing, allow_quarantine: false, drill: None, then: Some(&look) };
         let code = match launch(&options, Some(once)) {
             Ok(code) => code,
-            Err(error) => return Err(error.context(folder.keep())),
+            Err(error) => {
+                return Err(
+                    error.context(format!("the bill could not be calculated; {}", folder.keep()))
+                );
+            }
         };
         let (owners, money, warnings) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         if code > 1 || money.is_empty() {
@@ -168,7 +172,7 @@ fn named(by: &Field, keys: &[Ranked]) -> Result<Ranked> {
 type Calculated =
     (BTreeMap<String, BTreeMap<String, ExactSum>>, BTreeMap<String, Money>, Vec<(String, u64)>);
 
-fn calculated(database_url: &str) -> Result<Calculated> {
+fn calculated(database_url: &str, summary: &Summary) -> Result<Calculated> {
     let mut client = store::connect(database_url)?;
     let mut view = store::view(&mut client)?;
     let mut owners: BTreeMap<String, BTreeMap<String, ExactSum>> = BTreeMap::new();
@@ -178,50 +182,8 @@ fn calculated(database_url: &str) -> Result<Calculated> {
         }
     }
     // Only one source is there, and what counts of the run is known.
-    let sources = summary::summary(&mut view, "")?.sources;
-    let source = sources.into_values().next().unwrap_or_default();
+    let source = summary.sources.values().next().cloned().unwrap_or_default();
     Ok((owners, source.money, source.warnings))
-}
-
-/// A temporary folder for configuration and data, with what Postgres keeps elsewhere.
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn new() -> Result<Self> {
-        let made = tempfile::Builder::new().prefix("apportion-try-").tempdir();
-        let made = made.context("cannot make a temporary folder")?;
-        if nix::unistd::geteuid().is_root() {
-            // The account that root's Postgres runs as passes through, and sees nothing on the way.
-            fs::set_permissions(made.path(), fs::Permissions::from_mode(0o711))?;
-        }
-        Ok(Self(made))
-    }
-
-    fn config(&self) -> PathBuf {
-        self.0.path().join("config")
-    }
-
-    fn data(&self) -> PathBuf {
-        self.0.path().join("data")
-    }
-
-    /// Leaves it there, since its logs say more; what to tell about it.
-    fn keep(mut self) -> String {
-        self.0.disable_cleanup(true);
-        format!("the bill could not be calculated; {} is kept", self.0.path().display())
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let home = fs::read_to_string(self.data().join("postgres/location"));
-        if let Ok(home) = home
-            && self.0.path().exists()
-            && let Err(error) = fs::remove_dir_all(home.trim_end())
-        {
-            eprintln!("{} is left over and can be removed: {error}", home.trim_end());
-        }
-    }
 }
 
 /// Where the tenant goes in a configuration folder; what is there is not overwritten.

@@ -63,13 +63,15 @@ pub async fn commit(
         .batch_execute(sql::COMMIT_BOUNDS)
         .await
         .map_err(EmitterError::sql("begin a commit"))?;
-    fill(keeper, context, &transaction, &works).await?;
+    let starts = verify::Starts::of(&transaction, &works).await?;
+    fill(keeper, context, &transaction, &works, &starts).await?;
     if !flip::flip(context, &transaction, &works).await? {
         transaction.rollback().await.map_err(EmitterError::sql("roll a commit back"))?;
         let text = "a newer generation was wanted, or became visible, while this one was stored";
         return Err(EmitterError::Busy(text.into()));
     }
     ticking(&context.progress, transaction.commit()).await.map_err(EmitterError::sql("commit"))?;
+    keeper.stored(starts.dates()).await?;
     done.extend(works.iter().map(|work| Committed {
         date: work.unit.date,
         generation: work.unit.generation,
@@ -112,6 +114,7 @@ async fn fill(
     context: &TaskContext,
     transaction: &Transaction<'_>,
     works: &[Work<'_>],
+    starts: &verify::Starts,
 ) -> Result<(), EmitterError> {
     let mut billing = Feed::new(keeper, DimensionKind::Billing, context.tenant());
     lines::store(context, transaction, works, &mut billing).await?;
@@ -119,7 +122,8 @@ async fn fill(
     let mut chargeback = Feed::new(keeper, DimensionKind::Chargeback, context.tenant());
     rows::store(context, transaction, works, &mut chargeback).await?;
     chargeback.settle().await?;
-    let verified = ticking(&context.progress, verify::verify(context, transaction, works)).await;
+    let verified = verify::verify(context, transaction, works, starts);
+    let verified = ticking(&context.progress, verified).await;
     if let Err(EmitterError::Integrity(_)) = &verified {
         // A keeper that outlived a restored database believes in dimensions that are not there.
         keeper.forget().await?;

@@ -16,11 +16,32 @@ const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 const PIECE: usize = 128 * 1024;
 const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 
-/// Tuples in binary COPY form, without header and trailer.
-#[derive(Debug, Default)]
+/// What one COPY sends, in pieces.
+#[derive(Debug)]
 pub struct Tuples(Vec<u8>);
 
+impl Default for Tuples {
+    fn default() -> Self {
+        Self(HEADER.to_vec())
+    }
+}
+
 impl Tuples {
+    /// What was appended, once it is a piece; more may follow.
+    pub fn piece(&mut self) -> Option<Vec<u8>> {
+        let empty = || Vec::with_capacity(PIECE + PIECE / 4);
+        (self.0.len() >= PIECE).then(|| std::mem::replace(&mut self.0, empty()))
+    }
+    /// The last piece.
+    #[must_use]
+    pub fn end(mut self) -> Vec<u8> {
+        self.0.extend_from_slice(&TRAILER);
+        self.0
+    }
+    /// An `int2`.
+    pub fn int2(&mut self, value: i16) {
+        self.field(&value.to_be_bytes());
+    }
     /// Starts a tuple of so many columns, which must follow.
     pub fn start(&mut self, columns: i16) {
         self.0.extend_from_slice(&columns.to_be_bytes());
@@ -82,7 +103,7 @@ impl CopyIn {
     /// Over a sink that Postgres has opened.
     #[must_use]
     pub fn new(sink: CopyInSink<Bytes>) -> Self {
-        Self { sink: Box::pin(sink), tuples: Tuples(HEADER.to_vec()) }
+        Self { sink: Box::pin(sink), tuples: Tuples::default() }
     }
 
     /// Sends what was appended once it is a piece; more may follow.
@@ -90,11 +111,10 @@ impl CopyIn {
     /// # Errors
     /// When the connection fails or Postgres refuses what was sent before.
     pub async fn send(&mut self) -> Result<(), Error> {
-        if self.tuples.0.len() < PIECE {
-            return Ok(());
+        match self.tuples.piece() {
+            Some(piece) => self.sink.send(Bytes::from(piece)).await,
+            None => Ok(()),
         }
-        let piece = std::mem::replace(&mut self.tuples.0, Vec::with_capacity(PIECE + PIECE / 4));
-        self.sink.send(Bytes::from(piece)).await
     }
 
     /// Sends the rest and ends the COPY; returns how many rows Postgres took.
@@ -102,8 +122,7 @@ impl CopyIn {
     /// # Errors
     /// When the connection fails or Postgres refuses a tuple.
     pub async fn finish(mut self) -> Result<u64, Error> {
-        self.tuples.0.extend_from_slice(&TRAILER);
-        self.sink.send(Bytes::from(std::mem::take(&mut self.tuples.0))).await?;
+        self.sink.send(Bytes::from(self.tuples.end())).await?;
         self.sink.as_mut().finish().await
     }
 }
