@@ -8,7 +8,8 @@
 /// Bounds of a ledger transaction: how long it waits for a lock, and how a statement is planned.
 pub const COMMIT_BOUNDS: &str = "
 set local lock_timeout = '10s'; set local statement_timeout = '30min';
-set local jit = off; set local enable_sort = off; set local enable_seqscan = off; set local work_mem = '32MB'";
+set local jit = off; set local enable_sort = off; set local enable_seqscan = off; set local work_mem = '32MB';
+set local max_parallel_workers_per_gather = 0";
 /// Bounds of an emission.
 pub const EMIT_BOUNDS: &str = "
 set local lock_timeout = '10s'; set local statement_timeout = '30min';
@@ -86,8 +87,8 @@ pub const FIRST_BLOCKS: &str =
 /// `$5` the block as a row's address.
 pub const SUM_BILLING: &str = "
 with stored as materialized (
-    select date, generation, dimension, count(*) as items, sum(amount) as amount, sum(billed - amount) as billed,
-        sum(effective - amount) as effective, sum(contracted - amount) as contracted, sum(list - amount) as list
+    select date, generation, dimension, count(*) as items, sum(amount) as amount, sum(billed - amount) filter (where billed is not null) as billed,
+        sum(effective - amount) filter (where effective is not null) as effective, sum(contracted - amount) filter (where contracted is not null) as contracted, sum(list - amount) filter (where list is not null) as list
     from billing where tenant = $1 and date = any($3) and generation = any($4) and ctid >= $5::text::tid
     group by date, generation, dimension)
 select s.date, s.generation, d.currency, d.billing_period, sum(s.items)::int8, sum(s.amount)::text,
@@ -101,8 +102,8 @@ group by s.date, s.generation, d.currency, d.billing_period";
 /// The same for their rows.
 pub const SUM_FACTS: &str = "
 with stored as materialized (
-    select date, generation, dimension, count(*) as items, sum(amount) as amount, sum(billed - amount) as billed,
-        sum(effective - amount) as effective, sum(contracted - amount) as contracted, sum(list - amount) as list
+    select date, generation, dimension, count(*) as items, sum(amount) as amount, sum(billed - amount) filter (where billed is not null) as billed,
+        sum(effective - amount) filter (where effective is not null) as effective, sum(contracted - amount) filter (where contracted is not null) as contracted, sum(list - amount) filter (where list is not null) as list
     from chargeback_facts where tenant = $1 and date = any($3) and generation = any($4) and ctid >= $5::text::tid
     group by date, generation, dimension)
 select s.date, s.generation, d.currency, d.billing_period, sum(s.items)::int8, sum(s.amount)::text,

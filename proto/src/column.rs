@@ -190,11 +190,23 @@ impl<'a> FromIterator<Option<&'a str>> for TextColumn {
 
 /// Appends `n` as LEB128.
 pub fn put_varint(out: &mut Vec<u8>, mut n: u128) {
+    // Most numbers fit 64 bits; wide shifts are only paid for where needed.
+    while n > u128::from(u64::MAX) {
+        out.push((n as u8) | 0x80);
+        n >>= 7;
+    }
+    let mut n = n as u64;
     while n >= 0x80 {
         out.push((n as u8) | 0x80);
         n >>= 7;
     }
     out.push(n as u8);
+}
+
+/// Appends an amount: its scale, then its mantissa as a zigzag LEB128 number.
+pub(crate) fn put_amount(out: &mut Vec<u8>, amount: Amount) {
+    out.push(u8::try_from(amount.scale()).unwrap_or(NULL_SCALE - 1));
+    put_varint(out, zigzag(amount.mantissa()));
 }
 
 /// Takes a LEB128 number from the front of `bytes`.
@@ -243,8 +255,7 @@ impl AmountColumn {
         let Some(amount) = amount else {
             return self.0.push(NULL_SCALE);
         };
-        self.0.push(u8::try_from(amount.scale()).unwrap_or(NULL_SCALE - 1));
-        put_varint(&mut self.0, zigzag(amount.mantissa()));
+        put_amount(&mut self.0, amount);
     }
     /// Size in bytes.
     #[must_use]

@@ -12,7 +12,7 @@ impl Hash128 {
     /// Hash of some bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self::finish(&blake3::Hasher::new().update(bytes).finalize())
+        Self::finish(&blake3::hash(bytes))
     }
     /// Hash of texts, told apart by their lengths.
     #[must_use]

@@ -32,8 +32,14 @@ pub struct Sums {
 impl Sums {
     /// Counts one item in; measures of `None` equal `amount`.
     pub fn add(&mut self, amount: Amount, measures: &[Option<Amount>; 4]) {
-        self.amount.add(amount);
-        self.measures.iter_mut().zip(measures).for_each(|(sum, m)| sum.add(m.unwrap_or(amount)));
+        let term = ExactSum::from(amount);
+        self.amount.merge(&term);
+        for (sum, measure) in self.measures.iter_mut().zip(measures) {
+            match measure {
+                None => sum.merge(&term),
+                Some(other) => sum.add(*other),
+            }
+        }
     }
     /// Counts other sums in.
     pub fn merge(&mut self, other: &Self) {

@@ -31,8 +31,8 @@ pub struct Stored<T> {
 
 /// Number and sums of lines or rows by dimension, of which there are few. A measure is null where it equals the amount:
 /// its difference is summed.
-const SUMS: &str = "count(*) as items, sum(amount) as amount, sum(billed - amount) as billed,
-  sum(effective - amount) as effective, sum(contracted - amount) as contracted, sum(list - amount) as list";
+const SUMS: &str = "count(*) as items, sum(amount) as amount, sum(billed - amount) filter (where billed is not null) as billed,
+  sum(effective - amount) filter (where effective is not null) as effective, sum(contracted - amount) filter (where contracted is not null) as contracted, sum(list - amount) filter (where list is not null) as list";
 /// These of all dimensions.
 const TOTALS: &str = "sum(s.items)::bigint, sum(s.amount)::text,
   (sum(s.amount) + coalesce(sum(s.billed), 0))::text, (sum(s.amount) + coalesce(sum(s.effective), 0))::text,
