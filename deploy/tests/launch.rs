@@ -182,6 +182,7 @@ fn parent() {
         | Subcommand::Unallocated(_)
         | Subcommand::Plan(_)
         | Subcommand::Try(_)
+        | Subcommand::Bench(_)
         | Subcommand::Compare(_)
         | Subcommand::Config(_)
         | Subcommand::Rules(_)

@@ -12,6 +12,7 @@ use tests::stand::{Finished, Stand};
 use tests::world::{self, Line};
 
 mod backup;
+mod bench;
 mod bytes;
 mod changes;
 mod columnar;
