@@ -298,7 +298,7 @@ fn look_at_database(company: &Company, server: &EmbeddedPostgres, status: &[&str
         told: apportion::summary::Told::Json,
         allow_quarantine: true,
     };
-    assert_eq!(apportion::summary::summarise(&request)?, 1, "two things are missing");
+    assert_eq!(apportion::summary::summarise(&request)?.0, 1, "two things are missing");
     let migrated = Command::new(env!("CARGO_BIN_EXE_apportion"))
         .arg("migrate")
         .env("DATABASE_URL", server.ensure_database("fresh")?)

@@ -8,10 +8,12 @@
 //! | [`output`] | emitted CSV files: their sums, and whether they were touched |
 //! | [`columnar`] | bills as Parquet, and emitted Parquet files |
 //! | [`focus`] | what FOCUS 1.2 files have to hold |
+//! | [`growth`] | how time and memory grow, as tables and plots |
 //! | [`processes`] | who runs below a process, and how to kill it |
 
 pub mod columnar;
 pub mod focus;
+pub mod growth;
 pub mod output;
 pub mod processes;
 pub mod program;

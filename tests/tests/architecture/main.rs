@@ -68,6 +68,7 @@ const TOP_LEVEL: [&str; 22] = [
     "allocator",
     "coordinator",
     "deploy",
+    "docs",
     "emitter",
     "gatherer",
     "proto",
