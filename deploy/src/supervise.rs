@@ -45,6 +45,10 @@ pub trait Service: Send {
     fn respawn(&mut self) -> Result<()>;
     /// The process, running or just ended.
     fn process(&mut self) -> Option<&mut Process>;
+    /// Whether it lives and yet cannot come back by itself: it is killed then, and started again.
+    fn is_stuck(&mut self) -> bool {
+        false
+    }
     /// How to end it.
     fn ending(&self) -> Ending;
 }
@@ -283,9 +287,14 @@ impl Member {
             }
             return Ok(None);
         };
+        let stuck = self.service.is_stuck();
         let Some(process) = self.service.process() else {
             bail!("{} was never started", self.service.name())
         };
+        if stuck {
+            tracing::warn!(process = %process.name(), "cannot come back by itself: killed");
+            process.signal(Signal::SIGKILL)?;
+        }
         let Some(status) = process.exited()? else { return Ok(None) };
         let words = process.last_words();
         let name = self.service.name().to_owned();

@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 use apportion::process::log::Log;
 use apportion::servers::find::Places;
 use apportion::servers::{EmbeddedNats, EmbeddedPostgres, NatsOptions, PostgresOptions, given};
+use apportion::shutdown::Shutdown;
+use apportion::supervise::{Backoff, Stage, Supervisor};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use postgres::{Client, NoTls};
 
 fn connect(server: &EmbeddedPostgres) -> Client {
@@ -257,4 +261,55 @@ fn nothing_outlives_a_killed_parent_and_a_rerun_works() {
     println!("all gone after {} ms", killed.elapsed().as_millis());
     EmbeddedNats::start(&path.join("nats"), NatsOptions::default()).unwrap();
     EmbeddedPostgres::start(&path.join("pg"), PostgresOptions::default()).unwrap();
+}
+
+/// Children of a postmaster by what they call themselves.
+#[cfg(target_os = "linux")]
+fn child_of(postmaster: u32, title: &str) -> Option<Pid> {
+    let processes = fs::read_dir("/proc").expect("/proc can be read");
+    processes.filter_map(Result::ok).find_map(|entry| {
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (_, fields) = stat.rsplit_once(") ")?;
+        let parent: u32 = fields.split(' ').nth(1)?.parse().ok()?;
+        let command = fs::read_to_string(entry.path().join("cmdline")).ok()?;
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        (parent == postmaster && command.contains(title)).then(|| Pid::from_raw(pid))
+    })
+}
+
+/// Postgres 18 waits for ever when the process that brings it back is killed, too.
+#[test]
+#[cfg(target_os = "linux")]
+fn postgres_comes_back_when_it_is_killed_while_it_comes_back() {
+    let folder = temporary();
+    let server = EmbeddedPostgres::start(folder.path(), PostgresOptions::default()).unwrap();
+    let (url, postmaster) = (server.url(), server.pid().unwrap());
+    connect(&server).batch_execute("create table t as select 7 as x").unwrap();
+    let mut supervisor = Supervisor::new(Backoff::default(), None);
+    supervisor.adopt(Stage::Store, server);
+    supervisor
+        .during(|| {
+            kill(child_of(postmaster, ": walwriter").unwrap(), Signal::SIGKILL)?;
+            let limit = Instant::now() + Duration::from_secs(60);
+            // Lost, when it is back before we see how: then there is nothing to wait for either.
+            while Instant::now() < limit && child_of(postmaster, ": walwriter").is_none() {
+                if let Some(startup) = child_of(postmaster, ": startup") {
+                    // It may have ended by itself meanwhile.
+                    _ = kill(startup, Signal::SIGKILL);
+                    break;
+                }
+            }
+            let answer = loop {
+                let client = Client::connect(&url, NoTls);
+                match client.and_then(|mut client| client.query_one("select x from t", &[])) {
+                    Err(error) if Instant::now() > limit => return Err(error.into()),
+                    Err(_) => std::thread::sleep(Duration::from_millis(50)),
+                    Ok(row) => break row.get::<_, i32>(0),
+                }
+            };
+            assert_eq!(answer, 7);
+            Ok(())
+        })
+        .unwrap();
+    supervisor.stop(&Shutdown::default()).unwrap();
 }

@@ -42,9 +42,10 @@ fn main() -> Result<()> {
     let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/performance");
     let program = tests::program::apportion();
-    for curve in CURVES.iter().filter(|curve| {
-        asked.is_empty() || asked.iter().any(|name| name == curve.name)
-    }) {
+    for curve in CURVES
+        .iter()
+        .filter(|curve| asked.is_empty() || asked.iter().any(|name| name == curve.name))
+    {
         let points = curve.measure(program)?;
         let (text, svg) = (table(curve, &points), plot(curve, &points)?);
         println!("{text}");

@@ -8,6 +8,7 @@ mod nats;
 mod orphans;
 mod postgres;
 mod socket;
+mod stuck;
 mod version;
 
 pub use cluster::forsaken;

@@ -11,6 +11,7 @@ use postgres::{Client, NoTls};
 
 use super::cluster::{Home, NAME};
 use super::find::{Places, Program};
+use super::stuck::Stuck;
 use super::{is_free, orphans, require_free, socket};
 use crate::process::log::Log;
 use crate::process::{Process, Recipe, describe};
@@ -68,6 +69,7 @@ pub struct EmbeddedPostgres {
     log: Log,
     throwaway: bool,
     process: Option<Process>,
+    stuck: Stuck,
 }
 
 impl EmbeddedPostgres {
@@ -82,7 +84,16 @@ impl EmbeddedPostgres {
         }
         let socket = socket::folder(&home.folder, home.account.as_ref())?;
         let PostgresOptions { port, log, throwaway, .. } = options;
-        let mut server = Self { program, home, socket, port, log, throwaway, process: None };
+        let mut server = Self {
+            program,
+            home,
+            socket,
+            port,
+            log,
+            throwaway,
+            process: None,
+            stuck: Stuck::default(),
+        };
         server.await_gone()?;
         server.home.initialise(&server.program, &server.log, throwaway)?;
         server.respawn()?;
@@ -260,7 +271,12 @@ impl Service for EmbeddedPostgres {
             .cwd("/")
             .log(self.log.clone());
         self.process = Some(recipe.spawn()?);
+        self.stuck = Stuck::default();
         Ok(())
+    }
+
+    fn is_stuck(&mut self) -> bool {
+        self.pid().is_some_and(|pid| self.stuck.is(pid))
     }
 
     fn process(&mut self) -> Option<&mut Process> {
