@@ -2,9 +2,8 @@
 
 use proto::task::UNITS_MAX;
 
-/// A task holds at most this many lines or rows in total (one unit may be larger on its own): some tens of milliseconds
-/// of work, so that the next step starts early and workers share the end evenly.
-pub const ITEMS_MAX: u64 = 5_000;
+/// A task holds at most this many lines or rows in total (one unit may be larger on its own).
+pub const ITEMS_MAX: u64 = 20_000;
 /// …and at most this many batches, because their hashes travel in the task.
 pub const BATCHES_MAX: u64 = 4_000;
 
