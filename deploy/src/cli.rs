@@ -80,6 +80,7 @@ impl Command {
         match self {
             Self::Run(run) => run.json,
             Self::Try(bill) => bill.json,
+            Self::Bench(bench) => bench.json,
             Self::Status(status) => status.json,
             Self::Explain(explain) => explain.json,
             Self::Unallocated(unallocated) => unallocated.json,

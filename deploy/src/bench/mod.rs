@@ -42,7 +42,7 @@ pub struct Bench {
     data_dir: Option<PathBuf>,
     /// Print one JSON document on stdout, and nothing else there
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 /// What was measured.
