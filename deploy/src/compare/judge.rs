@@ -1,5 +1,6 @@
 //! Theirs against ours, and the cause of each difference where it can be told. Pure.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::money::{Amount, ExactSum};
@@ -55,7 +56,7 @@ pub struct Pair {
     pub cause: Cause,
 }
 
-/// Compares every owner and product that either side has.
+/// Compares every owner and product that either side has; of each currency, the largest difference first.
 #[must_use]
 pub fn compare(theirs: &File, ours: &BTreeMap<Key, ExactSum>) -> Vec<Pair> {
     let (none, keys) = (Theirs::default(), theirs.sums.keys().chain(ours.keys()));
@@ -93,13 +94,17 @@ pub fn compare(theirs: &File, ours: &BTreeMap<Key, ExactSum>) -> Vec<Pair> {
         let (theirs, difference) = (them.amount, us.difference(&them.amount));
         Pair { key: key.clone(), theirs, ours: us, difference, cause }
     };
-    keys.into_iter().map(pair).collect()
+    let mut pairs: Vec<Pair> = keys.into_iter().map(pair).collect();
+    pairs.sort_by_cached_key(|pair| {
+        (pair.key.2.clone(), Reverse(pair.difference.size()), pair.key.clone())
+    });
+    pairs
 }
 
 /// Whether rounding each record to so many decimals can have made the difference: half a unit each.
 fn is_rounding(theirs: &Theirs, ours: ExactSum, decimals: u32) -> bool {
     let difference = ours.difference(&theirs.amount);
-    let size = if difference.is_negative() { difference.negated() } else { difference };
+    let size = difference.size();
     let mut twice = size;
     twice.merge(&size);
     let units = Amount::from_parts(i128::from(theirs.records), decimals);
@@ -132,6 +137,17 @@ mod tests {
             assert_eq!(pair.ours.difference(&pair.theirs), pair.difference);
         }
         pairs.into_iter().map(|pair| pair.cause).collect()
+    }
+
+    #[test]
+    fn currencies_stay_together_the_largest_difference_first() {
+        let of =
+            |owner: &str, currency: &str| (owner.to_owned(), "p".to_owned(), currency.to_owned());
+        let ours = [("a", "USD", "1"), ("b", "USD", "-9"), ("c", "EUR", "0.1"), ("d", "USD", "5")];
+        let ours = ours.map(|(owner, currency, amount)| (of(owner, currency), sum(amount)));
+        let pairs = compare(&File::default(), &ours.into_iter().collect());
+        let owners: Vec<&str> = pairs.iter().map(|pair| pair.key.0.as_str()).collect();
+        assert_eq!(owners, ["c", "b", "d", "a"]);
     }
 
     #[test]

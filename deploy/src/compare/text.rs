@@ -8,12 +8,8 @@ use serde_json::{Value, json};
 
 use super::judge::{Cause, Pair};
 
-/// Rows that people are shown; programs get all.
+/// Rows of a currency that people are shown; programs get all.
 const SHOWN_MAX: usize = 40;
-
-fn size(sum: &ExactSum) -> ExactSum {
-    if sum.is_negative() { sum.negated() } else { *sum }
-}
 
 /// Theirs, ours and the difference per currency.
 fn totals(pairs: &[Pair]) -> BTreeMap<&str, [ExactSum; 3]> {
@@ -26,28 +22,29 @@ fn totals(pairs: &[Pair]) -> BTreeMap<&str, [ExactSum; 3]> {
     totals
 }
 
-/// What differs, the largest first, and the totals.
+/// What differs, and the totals.
 #[must_use]
 pub fn table(pairs: &[Pair]) -> String {
-    let mut different: Vec<&Pair> = pairs.iter().filter(|p| p.cause != Cause::Equal).collect();
-    different.sort_by(|a, b| {
-        let by_size = size(&b.difference).cmp(&size(&a.difference));
-        by_size.then_with(|| a.key.cmp(&b.key))
-    });
+    let different: Vec<&Pair> = pairs.iter().filter(|p| p.cause != Cause::Equal).collect();
     let row = |pair: &&Pair| {
         let (owner, product, currency) = &pair.key;
         let texts = [owner, product, pair.cause.words(), currency].map(ToString::to_string);
         let sums = [&pair.theirs, &pair.ours, &pair.difference].map(ToString::to_string);
         texts.into_iter().chain(sums).collect::<Vec<_>>()
     };
-    let rows: Vec<_> = different.iter().take(SHOWN_MAX).map(row).collect();
+    let of_currency = different.chunk_by(|a, b| a.key.2 == b.key.2);
+    let rows: Vec<_> =
+        of_currency.flat_map(|pairs| pairs.iter().take(SHOWN_MAX)).map(row).collect();
     let equal = pairs.len() - different.len();
     let mut text = String::new();
     if !rows.is_empty() {
         let header = ["owner", "product", "cause", "currency", "theirs", "ours", "difference"];
         text.push_str(&crate::summary::table(&header, 4, &rows));
-        if different.len() > SHOWN_MAX {
-            text.push_str(&format!("and {} more: --json lists all\n", different.len() - SHOWN_MAX));
+        if different.len() > rows.len() {
+            text.push_str(&format!(
+                "and {} more: --json lists all\n",
+                different.len() - rows.len()
+            ));
         }
         text.push('\n');
     }

@@ -3,6 +3,7 @@
 //! The line, its resolution and the configuration come from the archive, so it works after the stream has expired; the
 //! steps are those of the allocator's own engine, and what it comes to is compared with what is stored.
 
+mod absent;
 mod document;
 mod text;
 
@@ -122,12 +123,10 @@ impl Explain {
         let day = Some(self.date);
         let mut units =
             store::visible_units(&mut view, &self.tenant, self.source.as_ref(), (day, day))?;
-        ensure!(
-            !units.is_empty(),
-            "nothing of {} is visible on {}: `apportion status` says what is",
-            self.tenant,
-            self.date
-        );
+        if units.is_empty() {
+            let others = absent::date(&mut view, &self.tenant, self.source.as_ref())?;
+            bail!("nothing of {} is visible on {}: {others}", self.tenant, self.date);
+        }
         let (listed, start, row) = self.wanted(&mut view, &units)?;
         // What is listed is of one source, whatever other sources have a line with that id.
         if let Some((source, _)) = listed.as_ref().and_then(|listed| listed.lines.first()) {
@@ -185,10 +184,10 @@ impl Explain {
             listed.lines.extend(lines.into_iter().map(|line| (unit.source.clone(), line)));
         }
         largest_first(&mut listed.lines);
-        let (_, first) = listed
-            .lines
-            .first()
-            .with_context(|| format!("{what} has no row of {} on {}", self.tenant, self.date))?;
+        let Some((_, first)) = listed.lines.first() else {
+            let others = absent::named(view, units, of)?;
+            bail!("{what} has no row of {} on {}{others}", self.tenant, self.date);
+        };
         let first = first.line.clone();
         Ok((Some(listed), first, None))
     }
@@ -272,14 +271,14 @@ pub fn found(view: &mut Transaction<'_>, units: &[VisibleUnit], start: &str) -> 
         });
     }
     let dates: Vec<String> = units.iter().map(|u| format!("{}/{}", u.source, u.date)).collect();
-    bail!("no line of {} has an id that starts with {start}", dates.join(", "))
+    let others = absent::line(view, units, start)?;
+    bail!("no line of {} has an id that starts with {start}{others}", dates.join(", "))
 }
 
 /// By currency; each source gave its own largest first.
 fn largest_first(lines: &mut [(SourceId, FoundLine)]) {
     let size = |(_, found): &(SourceId, FoundLine)| {
-        let sum = ExactSum::parse(&found.amount).unwrap_or_default();
-        if sum.is_negative() { sum.negated() } else { sum }
+        ExactSum::parse(&found.amount).unwrap_or_default().size()
     };
     lines.sort_by_cached_key(|line| (line.1.currency.clone(), std::cmp::Reverse(size(line))));
 }

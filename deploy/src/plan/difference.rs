@@ -1,5 +1,6 @@
 //! What was, what would be, and the difference. Pure.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
@@ -54,7 +55,7 @@ impl Difference {
         Ok(self.0.entry(key).or_default())
     }
 
-    /// What moves by owner, identity, product and currency.
+    /// What moves by owner, identity, product and currency, in the same order.
     #[must_use]
     pub fn moved(&self) -> Vec<([String; 4], [ExactSum; 2])> {
         let mut sums: BTreeMap<[&String; 4], Moved> = BTreeMap::new();
@@ -62,17 +63,20 @@ impl Difference {
             let RowKey { owner, identity, product, currency, .. } = key;
             sums.entry([owner, identity, product, currency]).or_default().merge(moved);
         }
-        let some = sums.into_iter().filter(|(_, moved)| !moved.delta().is_zero());
+        let mut some = Vec::from_iter(sums);
+        some.retain(|(_, moved)| !moved.delta().is_zero());
+        some.sort_by_cached_key(|(key, moved)| (key[3], Reverse(moved.delta().size()), *key));
+        let some = some.into_iter();
         some.map(|(key, moved)| (key.map(Clone::clone), [moved.before, moved.after])).collect()
     }
 
-    /// By owner, the largest difference first; who neither had nor would have anything is left out.
+    /// By owner; of each currency, the largest difference first. Who neither had nor would have anything is left out.
     #[must_use]
     pub fn owners(&self) -> Vec<Line<'_>> {
         self.lines(|key| &key.owner)
     }
 
-    /// By rule, the largest difference first.
+    /// By rule, in the same order.
     #[must_use]
     pub fn rules(&self) -> Vec<Line<'_>> {
         self.lines(|key| &key.rule)
@@ -85,8 +89,9 @@ impl Difference {
         }
         let mut lines: Vec<Line<'_>> = sums.into_iter().collect();
         lines.retain(|(_, moved)| !(moved.before.is_zero() && moved.after.is_zero()));
-        let size = |sum: ExactSum| if sum.is_negative() { sum.negated() } else { sum };
-        lines.sort_by(|a, b| size(b.1.delta()).cmp(&size(a.1.delta())).then_with(|| a.0.cmp(&b.0)));
+        lines.sort_by_cached_key(|((name, currency), moved)| {
+            (*currency, Reverse(moved.delta().size()), *name)
+        });
         lines
     }
 
@@ -149,7 +154,21 @@ mod tests {
         assert!(all.delta().is_zero());
         let shown = [allocated.before, allocated.after].map(|sum| sum.to_string());
         assert_eq!(shown, ["11", "11.1"]);
+        let mut difference = difference;
+        let key = RowKey { currency: "EUR".into(), owner: "z".into(), ..Default::default() };
+        difference.of(key).unwrap().after.merge(&sum("0.01"));
+        assert_eq!(difference.owners()[0].0, ("z", "EUR"), "currencies stay together");
+        assert_eq!(difference.moved()[0].0[3], "EUR");
+        let moved = difference.moved();
+        let deltas: Vec<_> = moved[1..]
+            .iter()
+            .map(|(key, [before, after])| (&*key[0], after.difference(before).to_string()))
+            .collect();
+        assert_eq!(
+            deltas,
+            [("b", "2.6"), ("a", "-2.5"), (UNALLOCATED, "-0.1")].map(|(o, d)| (o, d.to_owned()))
+        );
         // One owner keeps the product under another rule: only sums that differ move.
-        assert_eq!(difference.moved().len(), 3);
+        assert_eq!(moved.len(), 4);
     }
 }

@@ -8,9 +8,9 @@ use super::difference::{Line, Moved};
 use super::markdown;
 use crate::summary::percent;
 
-/// Lines of a table that people are shown; programs get all.
+/// Lines of a currency in a table that people are shown; programs get all.
 const SHOWN_MAX: usize = 30;
-/// Rules that are shown.
+/// Rules of a currency that are shown.
 const RULES_MAX: usize = 10;
 
 const SUMS: [&str; 3] = ["before", "after", "delta"];
@@ -24,7 +24,8 @@ fn cells(lines: &[Line<'_>], most: usize) -> Vec<Vec<String>> {
         let texts = [(*name).to_owned(), (*currency).to_owned()];
         texts.into_iter().chain(sums(moved)).collect()
     };
-    lines.iter().take(most).map(line).collect()
+    let of_currency = lines.chunk_by(|a, b| a.0.1 == b.0.1);
+    of_currency.flat_map(|lines| lines.iter().take(most)).map(line).collect()
 }
 
 /// Of each currency: its code, coverage before and after, all money.
@@ -60,10 +61,10 @@ pub fn table(planned: &Planned) -> String {
     }
     let owners = planned.difference.owners();
     let header = |name| [[name, "currency"].as_slice(), &SUMS].concat();
-    let shown = crate::summary::table(&header("owner"), 2, &cells(&owners, SHOWN_MAX));
-    text.push_str(&format!("\n{shown}"));
-    if owners.len() > SHOWN_MAX {
-        text.push_str(&format!("and {} more: --json lists all\n", owners.len() - SHOWN_MAX));
+    let shown = cells(&owners, SHOWN_MAX);
+    text.push_str(&format!("\n{}", crate::summary::table(&header("owner"), 2, &shown)));
+    if owners.len() > shown.len() {
+        text.push_str(&format!("and {} more: --json lists all\n", owners.len() - shown.len()));
     }
     text.push('\n');
     for (code, [before, after], all) in coverage(planned) {
@@ -93,12 +94,13 @@ pub fn markdown(planned: &Planned) -> String {
     let table = |name: &str, lines: &[Line<'_>], most: usize| {
         let mut rows =
             format!("\n| {name} | currency | before | after | delta |\n|---|---|---:|---:|---:|\n");
-        for mut cells in cells(lines, most) {
+        let shown = cells(lines, most);
+        let more = lines.len() - shown.len();
+        for mut cells in shown {
             // The others are ours: a currency and numbers.
             cells[0] = markdown::name(&cells[0]);
             rows.push_str(&format!("| {} |\n", cells.join(" | ")));
         }
-        let more = lines.len().saturating_sub(most);
         if more > 0 {
             rows.push_str(&format!("\nand {more} more\n"));
         }

@@ -3,6 +3,7 @@
 mod archive;
 mod bench;
 mod explain;
+mod near;
 mod plan;
 mod progress;
 mod sources;
@@ -15,6 +16,7 @@ pub use bench::{Sizes, Timings, is_in_use, sizes, timings, wall};
 pub use explain::{
     EmittedTo, FoundLine, Of, StoredRow, commit_of, emitted_to, lines_of, stored_rows,
 };
+pub use near::{dates_of, dates_of_line, names_of};
 pub use plan::{PlanRow, PlannedUnit, PlannedVisible, planned, plans_like, save_plan};
 pub use progress::{Progress, progress};
 pub use sources::{Leader, RunRow, SourceRow, Work, leader, run, sources, tasks, work};

@@ -87,7 +87,7 @@ pub(super) fn hash(bytes: &[u8]) -> Result<Hash128> {
 }
 
 /// What rows are added up by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowKey {
     /// Who pays.
     pub owner: String,

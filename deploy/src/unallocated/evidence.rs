@@ -144,10 +144,7 @@ impl Evidence {
     }
 
     fn large(&mut self, line: Large) {
-        let size = |line: &Large| {
-            let sum = ExactSum::from(line.amount);
-            if sum.is_negative() { sum.negated() } else { sum }
-        };
+        let size = |line: &Large| ExactSum::from(line.amount).size();
         let order = |a: &Large, b: &Large| {
             let by_size = || size(b).cmp(&size(a)).then_with(|| a.line.cmp(&b.line));
             a.currency.cmp(&b.currency).then_with(by_size)

@@ -69,6 +69,11 @@ impl ExactSum {
     pub fn negated(&self) -> ExactSum {
         ExactSum(self.0.checked_neg().expect(OVERFLOW))
     }
+    /// Without its sign.
+    #[must_use]
+    pub fn size(&self) -> ExactSum {
+        if self.is_negative() { self.negated() } else { *self }
+    }
 
     /// Is it exactly 0?
     #[must_use]

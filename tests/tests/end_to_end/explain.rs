@@ -91,6 +91,33 @@ fn every_line_is_explained_from_the_archive_as_it_is_stored() {
         run.said()
     };
     assert!(refused(&["--line", "ffffffffffffffffffff"]).contains("cloud/2026-05-01"));
+    // What is there, on another date or under a name like it, is named.
+    let of_next = all.iter().find(|row| row["timestamp"].starts_with("2026-05-02")).unwrap();
+    let said = refused(&["--line", &of_next["line_id"]]);
+    assert!(said.contains(": it is of cloud/2026-05-02"), "{said}");
+    let mistyped = format!("{}00", &shared["line_id"][..14]);
+    let said = refused(&["--line", &mistyped]);
+    assert!(said.contains(&format!("did you mean {}", shared["line_id"])), "{said}");
+    let said = refused(&["--identity", "tag:serch"]);
+    assert!(said.contains("nor on any other date: did you mean tag:search?"), "{said}");
+    let said = refused(&["--identity", "search"]);
+    assert!(said.contains("did you mean owner:search or tag:search?"), "{said}");
+    let said = refused(&["--resource", "i-3x"]);
+    assert!(said.contains("nor on any other date: did you mean i-3?"), "{said}");
+    let here: BTreeSet<&str> = of_day.iter().map(|row| row["resource_id"].as_str()).collect();
+    let elsewhere = all.iter().map(|row| row["resource_id"].as_str()).find(|id| !here.contains(id));
+    if let Some(resource) = elsewhere {
+        let said = refused(&["--resource", resource]);
+        assert!(said.contains("; there are rows on cloud/2026-05-02"), "{said}");
+    }
+    let never = ["explain", "--tenant", "acme", "--date", "2026-06-01", "--line", "00"];
+    let mut run = stand.start(&never);
+    assert_eq!(run.end(tests::stand::PATIENCE).unwrap().code(), Some(64));
+    let said = run.said();
+    assert!(
+        said.contains("is visible on 2026-06-01: 2 dates from 2026-05-01 to 2026-05-02 are"),
+        "{said}"
+    );
     // The start of an id that lines of two sources have names none of them.
     let of = |source: &str| {
         let rows = of_day.iter().filter(|row| row["source"] == source);

@@ -186,13 +186,12 @@ type Named<'a> = (&'a String, &'a Tally);
 
 /// Those with the most money of each currency, the most first; and how many others there are, with theirs.
 fn most<'a>(all: &'a BTreeMap<String, Tally>) -> (Vec<Named<'a>>, Option<(usize, Tally)>) {
-    let size = |sum: ExactSum| if sum.is_negative() { sum.negated() } else { sum };
     let currencies: BTreeSet<Currency> =
         all.values().flat_map(|tally| tally.money.keys().copied()).collect();
     let mut most: Vec<Named<'a>> = Vec::new();
     for currency in currencies {
         let with = |(name, tally): (&'a String, &'a Tally)| {
-            Some((size(*tally.money.get(&currency)?), name, tally))
+            Some((tally.money.get(&currency)?.size(), name, tally))
         };
         let mut by_size: Vec<(ExactSum, &String, &Tally)> = all.iter().filter_map(with).collect();
         by_size.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
