@@ -33,8 +33,15 @@ insert into emitted_files (tenant, source, date, target, emitter, dir, bytes, ha
   on conflict do nothing;
 
 create view stale_files as
-  select distinct on (f.tenant, f.source, f.target) f.*
+  select distinct on (f.tenant, f.source, f.target) f.*, here.dates as only_here
   from emitted_files f join source_state s using (tenant, source)
+  -- Dates that its emitter has not carried elsewhere: those that a new lookback leaves out.
+  cross join lateral (select count(*) as dates from emitted_files o
+    where o.tenant = f.tenant and o.source = f.source and o.target = f.target
+      and exists (select from emitters e where e.tenant = f.tenant and e.emitter = f.emitter)
+      and not exists (select from emission_records r join emitters e using (tenant, emitter)
+        where r.tenant = o.tenant and r.source = o.source and r.date = o.date and r.emitter = o.emitter
+          and r.target <> o.target and r.emitter_hash = e.hash)) here
   where s.in_force
     -- Its emitter is gone, or carries one of its dates elsewhere by now.
     and (not exists (select from emitters e where e.tenant = f.tenant and e.emitter = f.emitter)
@@ -52,4 +59,4 @@ create view stale_files as
         and (r.generation is null or r.generation < p.visible_generation or r.emitter_hash is distinct from e.hash
           or r.compare or r.task is not null))
   order by f.tenant, f.source, f.target, f.put_at desc, f.date;
-comment on view stale_files is 'files that were put in place earlier and that no configured emitter writes any more; of a source whose emissions are all done';
+comment on view stale_files is 'files that were put in place earlier and that no configured emitter writes any more; of a source whose emissions are all done. Those with dates that are only_here stay';

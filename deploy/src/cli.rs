@@ -142,6 +142,23 @@ pub struct Launch {
     pub throwaway: bool,
 }
 
+impl Launch {
+    /// As many workers as `apportion.yaml` says, embedded servers at any free ports.
+    #[must_use]
+    pub fn over(config: PathBuf, data_dir: PathBuf) -> Self {
+        Self {
+            config,
+            data_dir: Some(data_dir),
+            gatherers: None,
+            allocators: None,
+            emitters: None,
+            nats_port: None,
+            postgres_port: None,
+            throwaway: false,
+        }
+    }
+}
+
 /// `run`.
 #[derive(Debug, Args)]
 pub struct Run {

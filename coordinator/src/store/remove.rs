@@ -82,7 +82,7 @@ impl StateStore {
                      where o.tenant = f.tenant and o.source = f.source and o.target = f.target
                        and r.target is not null and r.emitter_hash = e.hash order by 1)
                    from stale_files f
-                   where f.task is null and f.next_attempt_at <= now() and f.tenant <> all($2)
+                   where f.only_here = 0 and f.task is null and f.next_attempt_at <= now() and f.tenant <> all($2)
                    order by f.tenant, f.source, f.target limit $1";
         query(txn, "list stale files", sql, &[&limit, &busy]).await?.iter().map(due).collect()
     }

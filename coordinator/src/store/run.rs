@@ -68,7 +68,7 @@ impl StateStore {
                 and (coalesce(r.generation, 0) < p.visible_generation or r.emitter_hash is distinct from e.hash
                   or r.compare)
               union all
-              select attempts >= $2 from stale_files where kept is null or task is not null)
+              select attempts >= $2 from stale_files where only_here = 0 and (kept is null or task is not null))
             select
               (select count(*) from source_state where in_force and settled_run is distinct from $1),
               (select count(*) from units where not given_up),

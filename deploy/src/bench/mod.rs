@@ -73,14 +73,13 @@ impl Bench {
             fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         }
         let options = Launch {
-            config: scratch.config(),
-            data_dir: Some(self.data_dir.clone().unwrap_or_else(|| scratch.data())),
             gatherers: Some(self.gatherers),
             allocators: Some(self.allocators),
             emitters: Some(self.emitters),
-            nats_port: None,
-            postgres_port: None,
-            throwaway: false,
+            ..Launch::over(
+                scratch.config(),
+                self.data_dir.clone().unwrap_or_else(|| scratch.data()),
+            )
         };
         let watch = Mutex::new(Some(Watch::start()?));
         let usages = Mutex::new(Usages::new());

@@ -72,16 +72,7 @@ impl Demo {
                  --no-run and run it yourself"
             );
         }
-        let options = Launch {
-            config: dir.clone(),
-            data_dir: Some(data_dir.clone()),
-            gatherers: None,
-            allocators: None,
-            emitters: None,
-            nats_port: None,
-            postgres_port: None,
-            throwaway: false,
-        };
+        let options = Launch::over(dir.clone(), data_dir.clone());
         let drill = Drill::new("allocator-1");
         let once =
             Once { told: Told::Nothing, allow_quarantine: false, drill: Some(&drill), then: None };

@@ -122,8 +122,11 @@ pub fn left(txn: &mut Transaction<'_>, limit: i64) -> Result<Given<Left>> {
     if !txn.query_one(sql, &[])?.get::<_, bool>(0) {
         return Ok(Given { first: Vec::new(), all: 0 });
     }
-    let sql = "select f.tenant, f.source, f.target, f.emitter, coalesce(f.kept, f.last_error), count(*) over ()
-               from stale_files f where coalesce(f.kept, f.last_error) is not null
+    let sql = "select f.tenant, f.source, f.target, f.emitter, why.text, count(*) over ()
+               from stale_files f
+               cross join lateral (select case when f.only_here > 0 then 'it holds dates that no other file holds: '
+                   || f.only_here || ' of them, out of the lookback' else coalesce(f.kept, f.last_error) end as text) why
+               where why.text is not null
                order by f.tenant, f.source, f.target limit $1";
     let rows = txn.query(sql, &[&limit]).context("cannot list stale files")?;
     Ok(given(&rows, 5, |row| Left {

@@ -93,16 +93,7 @@ impl Try {
         let rules = text::rules(&scanned, chosen.as_ref(), (TENANT, SOURCE));
         let folder = Scratch::new("try")?;
         put(&folder.config().join(format!("tenants/{TENANT}.yaml")), &rules)?;
-        let options = Launch {
-            config: folder.config(),
-            data_dir: Some(folder.data()),
-            gatherers: None,
-            allocators: None,
-            emitters: None,
-            nats_port: None,
-            postgres_port: None,
-            throwaway: true,
-        };
+        let options = Launch { throwaway: true, ..Launch::over(folder.config(), folder.data()) };
         let found = Mutex::new(Calculated::default());
         let look = |url: &str, summary: &Summary| -> Result<()> {
             let calculated = calculated(url, summary)?;

@@ -58,7 +58,9 @@ fn remove_one(wanted: &EmittedFile) -> Result<Option<String>, EmitterError> {
     }
     // Compared and removed has to be one file: another may have taken its place meanwhile.
     let still = look(path, Path::symlink_metadata)?;
-    if still.is_some_and(|still| (still.dev(), still.ino()) != (found.dev(), found.ino())) {
+    let written =
+        |file: &Metadata| (file.dev(), file.ino(), file.len(), file.mtime(), file.mtime_nsec());
+    if still.is_some_and(|still| written(&still) != written(&found)) {
         return Ok(Some("it was replaced after it was emitted".to_owned()));
     }
     match fs::remove_file(path) {

@@ -59,8 +59,28 @@ fn old_files_go_when_others_take_their_place() {
     let (_, text) = stand.ask(&["status"]);
     assert!(text.contains(&format!("{} (acme/cloud): it was changed", june.display())), "{text}");
 
-    // Somebody removes it: nothing is left to tell. The same folder under another name is no other place.
+    // With a lookback that ends within May, the month's file is the only one with the first of its days.
     fs::remove_file(&june).unwrap();
+    with("csv: { dir: out/csv, file: \"{tenant}_{source}_{month}.csv\" }");
+    assert_done(&stand.run_once(&[]), 0);
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let days_back = (today - jiff::civil::date(2026, 5, 31)).get_days();
+    with(&format!("csv: {{ dir: out/csv, lookback: {days_back}d }}"));
+    assert_done(&stand.run_once(&[]), 0);
+    let mut left = set(&days[1..]);
+    left.extend(set(&["mine.csv", "acme_cloud_2026-05.csv"]));
+    assert_eq!(names(&stand.csv()), left);
+    let (_, status) = stand.ask_json(&["status", "--json"]);
+    assert_eq!(status["files_left_count"], 1, "{status}");
+    let why = "it holds dates that no other file holds: 1 of them, out of the lookback";
+    assert_eq!(status["files_left"][0]["why"], why);
+    with(TEMPLATE);
+    assert_done(&stand.run_once(&[]), 0);
+    let mut left = set(&days);
+    left.extend(set(&["mine.csv"]));
+    assert_eq!(names(&stand.csv()), left);
+
+    // Nothing is left to tell. The same folder under another name is no other place.
     fs::remove_file(out("csv/mine.csv")).unwrap();
     with("csv: { dir: ./out/../out/csv }");
     let run = stand.run_once(&[]);
