@@ -230,9 +230,9 @@ impl Rows {
 
     async fn write(&mut self, packed: Vec<Packed>) -> Result<(), DataError> {
         for packed in packed {
-            packed.hashes.iter().for_each(|hash| self.0.manifest.add_item(*hash));
+            self.0.manifest.add_items(packed.batch.len(), packed.hash);
             self.0.manifest.totals.merge(&packed.totals);
-            self.0.write(&packed.batch, packed.hashes.len()).await?;
+            self.0.write(&packed.batch, packed.batch.len()).await?;
         }
         Ok(())
     }

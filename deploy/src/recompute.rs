@@ -20,7 +20,7 @@ pub struct Recomputed<'a> {
     /// Why.
     pub dimension: &'a RowDimension,
     /// How much.
-    pub money: &'a RowMoney,
+    pub money: RowMoney,
     /// The batch that holds its line.
     pub lines: &'a Lines,
     /// Its place there.
@@ -133,14 +133,12 @@ impl RowsOut {
         packed: Packed,
         take: &mut dyn FnMut(Recomputed<'_>) -> Result<()>,
     ) -> Result<()> {
-        packed.hashes.iter().for_each(|hash| self.hash.add(*hash));
-        self.count += packed.hashes.len() as u64;
+        self.hash.merge(packed.hash);
+        self.count += packed.batch.len() as u64;
         self.totals.merge(&packed.totals);
         let rows = packed.batch.open()?;
-        for (money, place) in &rows.rows {
+        for (dimension, money) in rows.iter() {
             let (lines, at) = self.line(money.line)?;
-            let dimension =
-                rows.dimensions.get(*place as usize).context("a row without dimension")?;
             take(Recomputed { dimension, money, lines, at })?;
         }
         Ok(())

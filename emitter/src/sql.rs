@@ -63,10 +63,13 @@ where d.hash <> u.hash limit 1";
 pub const COPY_BILLING: &str = "
 copy billing (generation, dimension, charge_start, charge_end, date, tenant, line, amount,
     billed, effective, contracted, list, pricing_quantity, consumed_quantity) from stdin (format binary)";
-/// Rows in.
-pub const COPY_FACTS: &str = "
-copy chargeback_facts (generation, dimension, date, tenant, line, share_num, share_den, amount,
-    billed, effective, contracted, list, pricing_quantity, consumed_quantity) from stdin (format binary)";
+/// Splits in.
+pub const COPY_SPLITS: &str = "
+copy chargeback_splits (generation, date, split, tenant, dimension, share_num, share_den) from stdin (format binary)";
+/// Pieces in.
+pub const COPY_PIECES: &str = "
+copy chargeback_pieces (generation, split, date, tenant, line, amount, billed, effective, contracted, list,
+    pricing_quantity, consumed_quantity) from stdin (format binary)";
 /// Messages in.
 pub const COPY_ARCHIVE: &str = "copy line_archive (tenant, source, date, kind, generation, batch, payload) from stdin (format binary)";
 
@@ -80,40 +83,81 @@ where b.tenant = $1 and b.date = $2 and b.generation = $3";
 
 /// From which block on a month's lines and rows that are stored now will lie. `$1` any date of it.
 pub const FIRST_BLOCKS: &str =
-    "select first_free_block('billing', $1), first_free_block('chargeback_facts', $1)";
+    "select first_free_block('billing', $1), first_free_block('chargeback_pieces', $1)";
 
-// Summed per dimension first: few lookups. A measure is null where it equals the amount: its difference is summed.
+// A measure is null where it equals the amount: its difference is summed. What has no dimension is left out, so that too
+// few are found. Full joins within a fence (`offset 0`) are hashed whatever the planner believes.
 /// Counts and sums of units' lines as stored, from a block on. `$1` tenant, `$2` source, `$3` dates, `$4` generations,
 /// `$5` the block as a row's address.
 pub const SUM_BILLING: &str = "
 with stored as materialized (
-    select date, generation, dimension, count(*) as items, sum(amount) as amount, sum(billed - amount) filter (where billed is not null) as billed,
-        sum(effective - amount) filter (where effective is not null) as effective, sum(contracted - amount) filter (where contracted is not null) as contracted, sum(list - amount) filter (where list is not null) as list
-    from billing where tenant = $1 and date = any($3) and generation = any($4) and ctid >= $5::text::tid
-    group by date, generation, dimension)
-select s.date, s.generation, d.currency, d.billing_period, sum(s.items)::int8, sum(s.amount)::text,
-    (sum(s.amount) + coalesce(sum(s.billed), 0))::text, (sum(s.amount) + coalesce(sum(s.effective), 0))::text,
-    (sum(s.amount) + coalesce(sum(s.contracted), 0))::text, (sum(s.amount) + coalesce(sum(s.list), 0))::text
-from stored s
-cross join lateral (select source, currency, billing_period from billing_dimensions
-    where tenant = $1 and id = s.dimension offset 0) d
-where d.source = $2
-group by s.date, s.generation, d.currency, d.billing_period";
+    select date, generation, dimension, amount, billed, effective, contracted, list
+    from billing where tenant = $1 and date = any($3) and generation = any($4) and ctid >= $5::text::tid),
+known as materialized (
+    select d.id, d.currency, d.billing_period
+    from (select distinct dimension from stored) s
+    cross join lateral (select id, source, currency, billing_period from billing_dimensions
+        where tenant = $1 and id = s.dimension offset 0) d
+    where d.source = $2)
+select date, generation, currency, billing_period, items, amount::text, (amount + billed)::text,
+    (amount + effective)::text, (amount + contracted)::text, (amount + list)::text
+from (
+    select s.date, s.generation, k.currency, k.billing_period, count(*) as items, sum(amount) as amount,
+        coalesce(sum(billed - amount) filter (where billed is not null), 0) as billed,
+        coalesce(sum(effective - amount) filter (where effective is not null), 0) as effective,
+        coalesce(sum(contracted - amount) filter (where contracted is not null), 0) as contracted,
+        coalesce(sum(list - amount) filter (where list is not null), 0) as list
+    from stored s full join known k on k.id = s.dimension
+    group by s.date, s.generation, k.currency, k.billing_period offset 0) sums
+where currency is not null";
+// A split counts where each of its parts has an amount and a dimension, and all of these agree in currency and period.
+// Measures are taken apart only where a piece has some of its own.
 /// The same for their rows.
 pub const SUM_FACTS: &str = "
-with stored as materialized (
-    select date, generation, dimension, count(*) as items, sum(amount) as amount, sum(billed - amount) filter (where billed is not null) as billed,
-        sum(effective - amount) filter (where effective is not null) as effective, sum(contracted - amount) filter (where contracted is not null) as contracted, sum(list - amount) filter (where list is not null) as list
-    from chargeback_facts where tenant = $1 and date = any($3) and generation = any($4) and ctid >= $5::text::tid
-    group by date, generation, dimension)
-select s.date, s.generation, d.currency, d.billing_period, sum(s.items)::int8, sum(s.amount)::text,
-    (sum(s.amount) + coalesce(sum(s.billed), 0))::text, (sum(s.amount) + coalesce(sum(s.effective), 0))::text,
-    (sum(s.amount) + coalesce(sum(s.contracted), 0))::text, (sum(s.amount) + coalesce(sum(s.list), 0))::text
-from stored s
-cross join lateral (select source, currency, billing_period from chargeback_dimensions
-    where tenant = $1 and id = s.dimension offset 0) d
-where d.source = $2
-group by s.date, s.generation, d.currency, d.billing_period";
+with amounts as materialized (
+    select date, generation, split, count(head) as pieces, count(amount) as items, sum(amount) as amount
+    from (select date, generation, split, unnest('{t}'::bool[]) as head, unnest(amount) as amount
+        from chargeback_pieces
+        where tenant = $1 and date = any($3) and generation = any($4) and ctid >= $5::text::tid) parts
+    group by date, generation, split),
+measures as materialized (
+    select date, generation, split,
+        coalesce(sum(billed - amount) filter (where billed is not null), 0) as billed,
+        coalesce(sum(effective - amount) filter (where effective is not null), 0) as effective,
+        coalesce(sum(contracted - amount) filter (where contracted is not null), 0) as contracted,
+        coalesce(sum(list - amount) filter (where list is not null), 0) as list
+    from (select date, generation, split, unnest(amount) as amount, unnest(billed) as billed,
+            unnest(effective) as effective, unnest(contracted) as contracted, unnest(list) as list
+        from chargeback_pieces
+        where tenant = $1 and date = any($3) and generation = any($4) and ctid >= $5::text::tid
+            and num_nonnulls(billed, effective, contracted, list) > 0) parts
+    group by date, generation, split),
+splits as materialized (
+    select date, generation, split, unnest(dimension) as dimension
+    from chargeback_splits where date = any($3) and generation = any($4)),
+known as materialized (
+    select d.id, d.currency, d.billing_period
+    from (select distinct dimension from splits) s
+    cross join lateral (select id, source, currency, billing_period from chargeback_dimensions
+        where tenant = $1 and id = s.dimension offset 0) d
+    where d.source = $2),
+agreed as materialized (
+    select s.date, s.generation, s.split, k.currency, k.billing_period, count(*) as parts
+    from splits s full join known k on k.id = s.dimension
+    group by s.date, s.generation, s.split, k.currency, k.billing_period)
+select date, generation, currency, billing_period, sum(items)::int8, sum(amount)::text,
+    (sum(amount) + coalesce(sum(billed), 0))::text, (sum(amount) + coalesce(sum(effective), 0))::text,
+    (sum(amount) + coalesce(sum(contracted), 0))::text, (sum(amount) + coalesce(sum(list), 0))::text
+from (
+    select s.date, s.generation, s.split, a.currency, a.billing_period,
+        case when s.items = s.pieces * a.parts then s.items else 0 end as items, s.amount,
+        m.billed, m.effective, m.contracted, m.list
+    from amounts s
+    full join agreed a on a.date = s.date and a.generation = s.generation and a.split = s.split
+    full join measures m on m.date = s.date and m.generation = s.generation and m.split = s.split
+    offset 0) sums
+where split is not null and currency is not null
+group by date, generation, currency, billing_period";
 
 /// Bounds of a summarising: it makes way for whoever vacuums.
 pub const SUMMARISE_BOUNDS: &str =
@@ -153,8 +197,11 @@ select tenant, source, date, generation, lines_generation, resolution_generation
 from commits where superseded_at is not null and purged_at is null
 order by superseded_at limit 1 for update skip locked";
 /// `$1` tenant, `$2` date, `$3` generation.
-pub const PURGE_FACTS: &str =
-    "delete from chargeback_facts where tenant = $1 and date = $2 and generation = $3";
+pub const PURGE_PIECES: &str =
+    "delete from chargeback_pieces where tenant = $1 and date = $2 and generation = $3";
+/// The same.
+pub const PURGE_SPLITS: &str =
+    "delete from chargeback_splits where tenant = $1 and date = $2 and generation = $3";
 /// Unless another generation that is kept was made from these lines. `$1` tenant, `$2` date, `$3` generation of the
 /// lines, `$4` source, `$5` the generation that goes.
 pub const PURGE_BILLING: &str = "

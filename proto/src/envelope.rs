@@ -43,7 +43,21 @@ impl MessageKind {
     /// The schema number that this build writes, and the newest that it reads.
     #[must_use]
     pub fn schema(self) -> u16 {
-        1
+        match self {
+            Self::Row => 2,
+            Self::Line
+            | Self::Resolution
+            | Self::Driver
+            | Self::Inventory
+            | Self::Task
+            | Self::Report
+            | Self::Config => 1,
+        }
+    }
+    /// The oldest that it reads. Rows are made again from their lines; all else is read for ever.
+    #[must_use]
+    pub fn oldest_schema(self) -> u16 {
+        if self == Self::Row { self.schema() } else { 1 }
     }
 }
 
@@ -111,6 +125,16 @@ pub enum EnvelopeError {
     /// Written by a newer build: retry once this one is upgraded.
     #[error("schema {schema} of {kind:?} messages is newer than this build reads")]
     Schema {
+        /// Kind of the message.
+        kind: MessageKind,
+        /// Its schema.
+        schema: u16,
+    },
+    /// Written by an older build, and made again instead of being read.
+    #[error(
+        "schema {schema} of {kind:?} messages is older than this build reads: they are made again"
+    )]
+    Old {
         /// Kind of the message.
         kind: MessageKind,
         /// Its schema.
@@ -201,6 +225,9 @@ pub fn decode<B: Body>(bytes: &[u8]) -> Result<(Header, B), EnvelopeError> {
     }
     if header.schema == 0 || header.schema > B::KIND.schema() {
         return Err(EnvelopeError::Schema { kind: header.kind, schema: header.schema });
+    }
+    if header.schema < B::KIND.oldest_schema() {
+        return Err(EnvelopeError::Old { kind: header.kind, schema: header.schema });
     }
     let damaged = |what: String| EnvelopeError::Body { kind: B::KIND, what };
     let (body, rest) = split_value(body).map_err(|what| damaged(what.to_owned()))?;

@@ -127,7 +127,7 @@ pub struct Manifest {
     pub batches: Vec<BatchRef>,
     /// Number of items.
     pub items: u64,
-    /// Σ mod 2^128 of the hash of each item: independent of address and order.
+    /// Σ mod 2^128 of the hash of each item (of rows: of each piece): independent of address and order.
     pub hash: Hash128,
     /// Exact sums of money; empty for what carries none.
     #[serde(default)]
@@ -149,6 +149,11 @@ impl ManifestBuilder {
     pub fn add_item(&mut self, hash: Hash128) {
         self.items += 1;
         self.hash.add(hash);
+    }
+    /// Counts some items in whose hashes were added up.
+    pub fn add_items(&mut self, items: usize, hash: SetHash) {
+        self.items += items as u64;
+        self.hash.merge(hash);
     }
     /// Counts one written batch in; returns its ordinal.
     pub fn add_batch(&mut self, items: u32, payload: &[u8]) -> u32 {

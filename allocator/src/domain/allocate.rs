@@ -6,17 +6,18 @@ use std::sync::Arc;
 use proto::config::Field;
 use proto::currency::Currency;
 use proto::line::Lines;
-use proto::money::Share;
+use proto::money::{Amount, Share};
 use proto::report::Warning;
-use proto::row::RowMoney;
+use proto::row::PartsMoney;
 use proto::time::UnitDate;
 
-use super::chain::{Draft, DriverWeights, Walker};
+use super::chain::{DriverWeights, Walker};
 use super::columns::{Batch, parsed};
 use super::error::{LineError, UnitError};
 use super::face::Face;
 use super::facts::Facts;
 use super::line_money::{LineMoney, conserve};
+use super::memo::Prepared;
 use super::party::Party;
 use super::program::{CompiledRule, Program};
 use super::rows::{Packed, RowWriter};
@@ -33,6 +34,8 @@ pub struct UnitAllocator {
     /// Rules in force, in order.
     rules: Vec<usize>,
     rows: RowWriter,
+    /// Scratch space.
+    parts: PartsMoney,
 }
 
 impl UnitAllocator {
@@ -46,7 +49,7 @@ impl UnitAllocator {
     ) -> Self {
         let rules = program.rules_on(date);
         let walker = Walker::new(program, date, &rules, facts, drivers);
-        Self { walker, rules, rows: RowWriter::default() }
+        Self { walker, rules, rows: RowWriter::default(), parts: PartsMoney::default() }
     }
 
     /// Whether every batch must be [weighed](Self::weigh) before the first is [allocated](Self::allocate).
@@ -76,12 +79,8 @@ impl UnitAllocator {
                 continue;
             }
             let currency = currencies[lines.currency.code(line) as usize - 1];
-            for draft in std::mem::take(&mut self.walker.drafts) {
-                let given = self.walker.prepared(&draft).filter(|prepared| prepared.face.direct);
-                let Some(prepared) = given else { continue };
-                let owner = Arc::clone(&prepared.shares.ids()[draft.party].owner);
-                let given = (&owner, draft.money.amount);
-                self.walker.weights.add(&program, &batch, line, currency, given);
+            for (owner, amount) in self.owners(|prepared| prepared.face.direct) {
+                self.walker.weights.add(&program, &batch, line, currency, (&owner, amount));
             }
         }
         Ok(())
@@ -133,14 +132,7 @@ impl UnitAllocator {
             None => Err(LineError::NoRule),
         };
         match &walked {
-            Ok(()) => {
-                let drafts = std::mem::take(&mut self.walker.drafts);
-                let id = batch.lines().id[line];
-                conserve(id, &money, drafts.iter().map(|draft| &draft.money))?;
-                self.write(batch, line, currency, &drafts);
-                // For the next line to use.
-                self.walker.drafts = drafts;
-            }
+            Ok(()) => self.write(batch, line, currency, &money)?,
             Err(error) => {
                 let rule = rule.or(self.rules.last().copied());
                 let rule = rule.map_or("", |rule| program.rules[rule].id.as_str());
@@ -178,8 +170,7 @@ impl UnitAllocator {
         self.rows.cut();
         for packed in self.rows.ready() {
             let rows = packed.batch.open()?;
-            let dimension = |place: u32| rows.dimensions[place as usize].clone();
-            trace.rows.extend(rows.rows.iter().map(|(money, at)| (dimension(*at), *money)));
+            trace.rows.extend(rows.iter().map(|(dimension, money)| (dimension.clone(), money)));
         }
         Ok(trace)
     }
@@ -200,15 +191,7 @@ impl UnitAllocator {
             self.walker.recorder.start_short();
             let allocated = self.allocate_line(&program, &batch, line, currency)?;
             let tried = self.walker.recorder.finish_short();
-            let mut given = Vec::new();
-            if allocated.is_ok() {
-                let drafts = std::mem::take(&mut self.walker.drafts);
-                for draft in &drafts {
-                    let owner = self.walker.prepared(draft).map(|p| &p.shares.ids()[draft.party]);
-                    given.extend(owner.map(|who| (Arc::clone(&who.owner), draft.money.amount)));
-                }
-                self.walker.drafts = drafts;
-            }
+            let given = if allocated.is_ok() { self.owners(|_| true) } else { Vec::new() };
             let rule = self.rule(&program, &batch, line);
             surveyor.line(&Seen { line, currency, rule, tried: &tried, given: &given });
         }
@@ -228,14 +211,48 @@ impl UnitAllocator {
         self.rules.iter().find(takes).copied()
     }
 
-    fn write(&mut self, batch: &Batch<'_>, line: usize, currency: Currency, drafts: &[Draft]) {
-        for draft in drafts {
-            let Some(prepared) = self.walker.prepared(draft) else { continue };
-            let share = prepared.shares.share(draft.party);
-            let place = prepared.dimension(draft.party, &mut self.rows);
-            let money = row_money(batch, line, share, &draft.money);
-            self.rows.push(money, place, currency, batch.period(line));
+    /// Who pays how much of the line under way, by the answers that count.
+    fn owners(&mut self, counts: impl Fn(&Prepared) -> bool) -> Vec<(Arc<str>, Amount)> {
+        let (mut owners, mut parts) = (Vec::new(), PartsMoney::default());
+        for given in std::mem::take(&mut self.walker.given) {
+            let Some(prepared) = self.walker.split(&given, &mut parts) else { continue };
+            if counts(prepared) {
+                let parties = prepared.shares.ids().iter().zip(&parts.amounts);
+                owners.extend(parties.map(|(party, amount)| (Arc::clone(&party.owner), *amount)));
+            }
         }
+        owners
+    }
+
+    /// Appends the rows of the line under way, if they add up to it.
+    fn write(
+        &mut self,
+        batch: &Batch<'_>,
+        line: usize,
+        currency: Currency,
+        money: &LineMoney,
+    ) -> Result<(), UnitError> {
+        let id = batch.lines().id[line];
+        // A composition parts it first.
+        self.parts.clear();
+        for given in &self.walker.given {
+            self.parts.push(given.money.amount, given.money.others());
+        }
+        conserve(id, money, &self.parts)?;
+        let (given, mut parts) =
+            (std::mem::take(&mut self.walker.given), std::mem::take(&mut self.parts));
+        for given in &given {
+            let Some(prepared) = self.walker.split(given, &mut parts) else { continue };
+            conserve(id, &given.money, &parts)?;
+            self.rows.count(&given.money, currency, batch.period(line));
+            for piece in prepared.pieces() {
+                let split = prepared.split(&piece, &mut self.rows);
+                self.rows.push(id, split, &parts, piece);
+            }
+        }
+        // For the next line to use.
+        (self.walker.given, self.parts) = (given, parts);
+        Ok(())
     }
 
     fn write_failure(
@@ -246,18 +263,11 @@ impl UnitAllocator {
         money: &LineMoney,
         face: &Face,
     ) {
-        let place = self.rows.dimension(face.with(&Party::nobody()));
-        let money = row_money(batch, line, Share::ONE, money);
-        self.rows.push(money, place, currency, batch.period(line));
-    }
-}
-
-fn row_money(batch: &Batch<'_>, line: usize, share: Share, money: &LineMoney) -> RowMoney {
-    RowMoney {
-        line: batch.lines().id[line],
-        share,
-        amount: money.amount,
-        measures: money.measures,
-        quantities: money.quantities,
+        let place = self.rows.batch.dimension(face.with(&Party::nobody()));
+        let split = self.rows.batch.split(std::iter::once((place, Share::ONE)));
+        self.parts.clear();
+        self.parts.push(money.amount, money.others());
+        self.rows.count(money, currency, batch.period(line));
+        self.rows.push(batch.lines().id[line], split, &self.parts, 0..1);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use proto::config::Reason;
 use proto::money::Amount;
+use proto::row::PartsMoney;
 use proto::time::UnitDate;
 
 use super::columns::Batch;
@@ -49,13 +50,11 @@ enum Place {
     Unit(u32),
 }
 
-/// One row to be: a party of an answer, and money.
+/// Rows to be: an answer, and the money that its parties share.
 #[derive(Debug, Clone, Copy)]
-pub struct Draft {
+pub struct Given {
     place: Place,
-    /// The party, by its place among those who take part.
-    pub party: usize,
-    /// Its money.
+    /// All of it.
     pub money: LineMoney,
 }
 
@@ -89,9 +88,8 @@ pub struct Walker {
     by_line: Memo<LineKey>,
     by_unit: Memo<UnitKey>,
     splitter: MoneySplitter,
-    /// Rows of the line under way, in their order.
-    pub drafts: Vec<Draft>,
-    parts: Vec<LineMoney>,
+    /// What became of the line under way, in the order of its rows.
+    pub given: Vec<Given>,
     /// Takes down what is done, for who asks why.
     pub recorder: Recorder,
 }
@@ -117,8 +115,7 @@ impl Walker {
             by_line: Memo::default(),
             by_unit: Memo::default(),
             splitter: MoneySplitter::default(),
-            drafts: Vec::new(),
-            parts: Vec::new(),
+            given: Vec::new(),
             recorder: Recorder::default(),
         }
     }
@@ -140,9 +137,15 @@ impl Walker {
         self.warnings.reset();
     }
 
-    /// The answer that a draft came from.
-    pub fn prepared(&mut self, draft: &Draft) -> Option<&mut Prepared> {
-        self.at(draft.place)
+    /// The answer that shares some money, and what each party gets of it, instead of what `parts` held.
+    pub fn split(&mut self, given: &Given, parts: &mut PartsMoney) -> Option<&mut Prepared> {
+        let prepared = match given.place {
+            Place::Line(place) => self.by_line.prepared(place),
+            Place::Unit(place) => self.by_unit.prepared(place),
+        };
+        let prepared = prepared?;
+        self.splitter.split(&given.money, &prepared.shares, parts);
+        Some(prepared)
     }
 
     fn at(&mut self, place: Place) -> Option<&mut Prepared> {
@@ -152,10 +155,10 @@ impl Walker {
         }
     }
 
-    /// Leaves the rows of a line in `drafts`.
+    /// Leaves what becomes of a line in `given`.
     ///
     /// # Errors
-    /// When the allocation fails; `drafts` then means nothing.
+    /// When the allocation fails; `given` then means nothing.
     pub fn walk(
         &mut self,
         chain: &[TierId],
@@ -163,7 +166,7 @@ impl Walker {
         line: usize,
         money: &LineMoney,
     ) -> Result<(), LineError> {
-        self.drafts.clear();
+        self.given.clear();
         let program = Arc::clone(&self.program);
         self.chain(&program, chain, batch, line, money)
     }
@@ -180,7 +183,7 @@ impl Walker {
         for tier in chain {
             let place = match &program.tiers[*tier].kind {
                 TierKind::Composition(shares, chains) => {
-                    let mut parts = Vec::with_capacity(chains.len());
+                    let mut parts = PartsMoney::default();
                     self.splitter.split(money, shares, &mut parts);
                     if self.recorder.is_on() {
                         let workings = shares.workings(money.amount).parts.into_iter();
@@ -192,8 +195,9 @@ impl Walker {
                         self.recorder.step(program, *tier, Vec::new(), Outcome::Parts(parts));
                     }
                     self.recorder.enter();
-                    for (chain, part) in chains.iter().zip(&parts) {
-                        self.chain(program, chain, batch, line, part)?;
+                    for (part, chain) in chains.iter().enumerate() {
+                        let money = LineMoney::of_part(&parts, part);
+                        self.chain(program, chain, batch, line, &money)?;
                     }
                     self.recorder.leave();
                     return Ok(());
@@ -218,7 +222,7 @@ impl Walker {
                 Ok(place) => {
                     self.recorder.tried(*tier, money.amount, None);
                     self.record_given(program, *tier, place, (batch, line), money);
-                    self.give(place, money);
+                    self.given.push(Given { place, money: *money });
                     return Ok(());
                 }
                 Err(miss) => {
@@ -237,7 +241,7 @@ impl Walker {
         if let Some(last) = chain.last() {
             let place = self.unallocated(program, *last, notes, batch, line, None);
             self.record_given(program, *last, place, (batch, line), money);
-            self.give(place, money);
+            self.given.push(Given { place, money: *money });
         }
         Ok(())
     }
@@ -456,18 +460,6 @@ impl Walker {
             Kept::Miss(miss) => Ok(Err(*miss)),
             Kept::Fail(error) => Err(error.clone()),
         }
-    }
-
-    fn give(&mut self, place: Place, money: &LineMoney) {
-        let prepared = match place {
-            Place::Line(at) => self.by_line.prepared(at),
-            Place::Unit(at) => self.by_unit.prepared(at),
-        };
-        let Some(prepared) = prepared else { return };
-        self.parts.clear();
-        self.splitter.split(money, &prepared.shares, &mut self.parts);
-        let parts = self.parts.iter().enumerate();
-        self.drafts.extend(parts.map(|(party, money)| Draft { place, party, money: *money }));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the rows of one answer have in common: everything of their dimension but the party.
 
 use proto::config::Reason;
-use proto::row::{ALLOCATION_FAILED, CostType, Entry, RowDimension};
+use proto::row::{ALLOCATION_FAILED, CostType, DimensionRef, Entry};
 
 use super::error::LineError;
 use super::notes::{Notes, NotesId, cut};
@@ -82,16 +82,16 @@ impl Face {
     }
 
     /// The whole dimension.
-    pub fn with(&self, party: &Party) -> RowDimension {
-        RowDimension {
-            rule: self.rule.clone(),
+    pub fn with<'a>(&'a self, party: &'a Party) -> DimensionRef<'a> {
+        DimensionRef {
+            rule: &self.rule,
             tier: self.tier,
             part: self.part,
-            identity: party.identity.to_string(),
-            owner: party.owner.to_string(),
+            identity: &party.identity,
+            owner: &party.owner,
             cost_type: self.cost_type,
-            method: self.method.to_owned(),
-            detail: self.detail.clone(),
+            method: self.method,
+            detail: self.detail.as_deref(),
             entry: Entry::Original,
             booking_period: None,
         }

@@ -2,6 +2,7 @@
 
 use proto::line::{LineId, Lines, Measure};
 use proto::money::{Amount, ExactSum, Shares, Splitter};
+use proto::row::{OTHERS, PartsMoney};
 
 use super::error::UnitError;
 
@@ -27,24 +28,27 @@ impl LineMoney {
         }
     }
 
-    fn get(&self, which: usize) -> Option<Amount> {
-        match which {
-            0 => Some(self.amount),
-            1..=4 => self.measures[which - 1],
-            _ => self.quantities[which - 5],
+    /// Of one of some parts.
+    pub fn of_part(parts: &PartsMoney, part: usize) -> Self {
+        Self {
+            amount: parts.amounts[part],
+            measures: [0, 1, 2, 3].map(|which| parts.other(which, part)),
+            quantities: [4, 5].map(|which| parts.other(which, part)),
         }
     }
 
-    fn with_resolved_measures(&self, which: usize) -> Option<Amount> {
-        if (1..=4).contains(&which) {
-            self.get(which).or(Some(self.amount))
-        } else {
-            self.get(which)
-        }
+    /// Beside the amount, as columns of parts have it.
+    pub fn others(&self) -> [Option<Amount>; OTHERS] {
+        let [billed, effective, contracted, list] = self.measures;
+        let [priced, consumed] = self.quantities;
+        [billed, effective, contracted, list, priced, consumed]
     }
 }
 
-/// Names of what is split, in the order of [`LineMoney::get`].
+/// Of the columns beside the amount, those that equal it where they are null.
+const MEASURES: usize = Measure::ALL.len();
+
+/// Names of what is split: the amount, then the columns beside it.
 const NAMES: [&str; 7] = [
     "amount",
     "billed cost",
@@ -54,7 +58,7 @@ const NAMES: [&str; 7] = [
     "pricing quantity",
     "consumed quantity",
 ];
-const _: () = assert!(NAMES.len() == 1 + Measure::ALL.len() + 2);
+const _: () = assert!(NAMES.len() == 1 + OTHERS);
 
 /// Scratch space of splits.
 #[derive(Debug, Default)]
@@ -64,25 +68,20 @@ pub struct MoneySplitter {
 }
 
 impl MoneySplitter {
-    /// Splits everything in `money` by the same shares; appends one part per party, in their order.
-    pub fn split<K>(&mut self, money: &LineMoney, shares: &Shares<K>, out: &mut Vec<LineMoney>) {
+    /// Splits everything in `money` by the same shares: one part per party, in their order, instead of what `out` held.
+    pub fn split<K>(&mut self, money: &LineMoney, shares: &Shares<K>, out: &mut PartsMoney) {
+        out.clear();
         if shares.len() == 1 {
-            return out.push(*money);
+            return out.push(money.amount, money.others());
         }
-        let start = out.len();
-        let nothing =
-            LineMoney { amount: Amount::ZERO, measures: [None; 4], quantities: [None; 2] };
-        out.resize(start + shares.len(), nothing);
-        for which in 0..NAMES.len() {
-            let Some(amount) = money.get(which) else { continue };
-            shares.split(amount, &mut self.splitter, &mut self.parts);
-            for (money, part) in out[start..].iter_mut().zip(&self.parts) {
-                match which {
-                    0 => money.amount = *part,
-                    1..=4 => money.measures[which - 1] = (*part != money.amount).then_some(*part),
-                    _ => money.quantities[which - 5] = Some(*part),
-                }
-            }
+        shares.split(money.amount, &mut self.splitter, &mut out.amounts);
+        for (which, whole) in money.others().into_iter().enumerate() {
+            let Some(whole) = whole else { continue };
+            shares.split(whole, &mut self.splitter, &mut self.parts);
+            let differs = |(part, amount): (&Amount, &Amount)| {
+                (which >= MEASURES || part != amount).then_some(*part)
+            };
+            out.others[which].extend(self.parts.iter().zip(&out.amounts).map(differs));
         }
     }
 }
@@ -91,24 +90,24 @@ impl MoneySplitter {
 ///
 /// # Errors
 /// When they do not: a defect of ours.
-pub fn conserve<'m>(
-    line: LineId,
-    whole: &LineMoney,
-    parts: impl Iterator<Item = &'m LineMoney> + Clone,
-) -> Result<(), UnitError> {
-    for (which, what) in NAMES.into_iter().enumerate() {
+pub fn conserve(line: LineId, whole: &LineMoney, parts: &PartsMoney) -> Result<(), UnitError> {
+    let sum_up = |what: &'static str, expected: Amount, parts: &mut dyn Iterator<Item = Amount>| {
+        let mut rest = ExactSum::from(expected);
+        parts.for_each(|part| rest.sub(part));
+        let lost = UnitError::Conservation { line, what, difference: rest };
+        if rest.is_zero() { Ok(()) } else { Err(lost) }
+    };
+    sum_up(NAMES[0], whole.amount, &mut parts.amounts.iter().copied())?;
+    for (which, other) in whole.others().into_iter().enumerate() {
+        let column = &parts.others[which];
         // Measures that equal the amount everywhere are proved with it.
-        if whole.get(which).is_none() && parts.clone().all(|part| part.get(which).is_none()) {
+        if other.is_none() && column.iter().all(Option::is_none) {
             continue;
         }
-        let expected = whole.with_resolved_measures(which).unwrap_or(Amount::ZERO);
-        let mut rest = ExactSum::from(expected);
-        for part in parts.clone() {
-            rest.sub(part.with_resolved_measures(which).unwrap_or(Amount::ZERO));
-        }
-        if !rest.is_zero() {
-            return Err(UnitError::Conservation { line, what, difference: rest });
-        }
+        let where_null = |amount: Amount| if which < MEASURES { amount } else { Amount::ZERO };
+        let expected = other.unwrap_or(where_null(whole.amount));
+        let each = |part| parts.other(which, part).unwrap_or(where_null(parts.amounts[part]));
+        sum_up(NAMES[1 + which], expected, &mut (0..parts.len()).map(each))?;
     }
     Ok(())
 }
@@ -134,16 +133,17 @@ mod tests {
     fn everything_is_split_by_the_same_shares() {
         let whole = money(["-10", "0", "-", "1e-28", "-", "7", "-"]);
         let shares = Shares::new([("a", amount("1")), ("b", amount("2"))]).unwrap();
-        let mut parts = Vec::new();
+        let mut parts = PartsMoney::default();
         MoneySplitter::default().split(&whole, &shares, &mut parts);
+        let found: Vec<_> = (0..parts.len()).map(|part| LineMoney::of_part(&parts, part)).collect();
         assert_eq!(
-            parts,
+            found,
             [
                 money(["-3.3333333333", "0", "-", "0", "-", "2.3333333333", "-"]),
                 money(["-6.6666666667", "0", "-", "1e-28", "-", "4.6666666667", "-"]),
             ]
         );
-        conserve(LineId::default(), &whole, parts.iter()).unwrap();
+        conserve(LineId::default(), &whole, &parts).unwrap();
     }
 
     #[test]
@@ -186,7 +186,9 @@ mod tests {
                 "consumed quantity",
             ),
         ] {
-            let error = conserve(LineId::default(), &whole, parts.iter()).unwrap_err().to_string();
+            let mut columns = PartsMoney::default();
+            parts.iter().for_each(|part| columns.push(part.amount, part.others()));
+            let error = conserve(LineId::default(), &whole, &columns).unwrap_err().to_string();
             assert!(error.contains(&format!("miss its {what} by")), "{error}");
         }
     }

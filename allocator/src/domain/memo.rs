@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::ops::Range;
 
 use proto::money::Shares;
+use proto::row::PARTS_MAX;
 
 use super::error::LineError;
 use super::face::Face;
@@ -20,29 +22,37 @@ pub struct Prepared {
     pub shares: Shares<Party>,
     /// What their rows have in common.
     pub face: Face,
-    /// Places of their dimensions in the batch of rows under way, where known.
-    places: Vec<Option<u32>>,
+    /// Places of their splits in the batch of rows under way, where known: one for [`PARTS_MAX`] parties each.
+    splits: Vec<Option<u32>>,
     epoch: u64,
 }
 
 impl Prepared {
     /// Ready for use.
     pub fn new(shares: Shares<Party>, face: Face) -> Self {
-        Self { places: vec![None; shares.len()], shares, face, epoch: 0 }
+        Self { splits: vec![None; shares.len().div_ceil(PARTS_MAX)], shares, face, epoch: 0 }
     }
 
-    /// The place of a party's dimension in the batch under way.
-    pub fn dimension(&mut self, party: usize, rows: &mut RowWriter) -> u32 {
+    /// The pieces that a line is cut into by these parties: their places among them.
+    pub fn pieces(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let all = self.shares.len();
+        (0..all).step_by(PARTS_MAX).map(move |start| start..all.min(start + PARTS_MAX))
+    }
+
+    /// The place of a piece's split in the batch under way.
+    pub fn split(&mut self, piece: &Range<usize>, rows: &mut RowWriter) -> u32 {
         if self.epoch != rows.epoch() {
             self.epoch = rows.epoch();
-            self.places.fill(None);
+            self.splits.fill(None);
         }
-        if let Some(place) = self.places[party] {
-            return place;
-        }
-        let place = rows.dimension(self.face.with(&self.shares.ids()[party]));
-        self.places[party] = Some(place);
-        place
+        let Self { shares, face, splits, .. } = self;
+        *splits[piece.start / PARTS_MAX].get_or_insert_with(|| {
+            let part = |party: usize| {
+                (rows.batch.dimension(face.with(&shares.ids()[party])), shares.share(party))
+            };
+            let parts: Vec<_> = piece.clone().map(part).collect();
+            rows.batch.split(parts.into_iter())
+        })
     }
 }
 

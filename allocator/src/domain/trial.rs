@@ -77,8 +77,7 @@ pub fn run_test(config: &TenantConfig, test: &RuleTest) -> Result<Outcome, Trial
     let (mut rule, mut actual) = (String::new(), BTreeMap::<String, ExactSum>::new());
     for batch in packed {
         let rows = batch.batch.open().map_err(UnitError::from)?;
-        for (money, place) in &rows.rows {
-            let dimension = &rows.dimensions[*place as usize];
+        for (dimension, money) in rows.iter() {
             rule.clone_from(&dimension.rule);
             actual.entry(dimension.owner.clone()).or_default().add(money.amount);
         }

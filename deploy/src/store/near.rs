@@ -54,9 +54,9 @@ pub fn dates_of(
     of: Of<'_>,
     most: i64,
 ) -> Result<Given<String>> {
-    let identity = "select from chargeback_facts f where f.tenant = $1 and f.date = p.date
-                      and f.generation = p.visible_generation and f.dimension = any(array(
-                        select id from chargeback_dimensions where tenant = $1 and identity_id = $2))";
+    let identity = "select from chargeback_splits s where s.date = p.date
+                      and s.generation = p.visible_generation and s.dimension && array(
+                        select id from chargeback_dimensions where tenant = $1 and identity_id = $2)";
     let resource = "select from billing b where b.tenant = $1 and b.date = p.date
                       and b.generation = p.visible_lines_generation and b.dimension = any(array(
                         select id from billing_dimensions where tenant = $1 and resource_id = $2))";
@@ -70,7 +70,7 @@ pub fn dates_of(
 /// The identities, or the resources, of a visible unit.
 pub fn names_of(txn: &mut Transaction<'_>, unit: &VisibleUnit, of: Of<'_>) -> Result<Vec<String>> {
     let identity = "select distinct d.identity_id
-        from (select distinct dimension from chargeback_facts
+        from (select distinct unnest(dimension) as dimension from chargeback_splits
               where tenant = $1 and date = $2::text::date and generation = $3) f
         join chargeback_dimensions d on d.tenant = $1 and d.id = f.dimension";
     let resource = "select distinct d.resource_id

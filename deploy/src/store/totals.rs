@@ -96,8 +96,13 @@ pub fn lines(txn: &mut Transaction<'_>) -> Result<Vec<Stored<bool>>> {
 pub fn allocated(txn: &mut Transaction<'_>) -> Result<Vec<Stored<Option<String>>>> {
     let sql = format!(
         "with {VISIBLE}, stored as materialized (
-           select v.tenant, v.source, dimension, {SUMS} from visible v
-           join chargeback_facts f on f.tenant = v.tenant and f.date = v.date and f.generation = v.visible_generation
+           select tenant, source, dimension, {SUMS}
+           from (select v.tenant, v.source, unnest(s.dimension) as dimension, unnest(p.amount) as amount,
+               unnest(p.billed) as billed, unnest(p.effective) as effective, unnest(p.contracted) as contracted,
+               unnest(p.list) as list
+             from visible v
+             join chargeback_pieces p on p.tenant = v.tenant and p.date = v.date and p.generation = v.visible_generation
+             join chargeback_splits s on s.generation = p.generation and s.date = p.date and s.split = p.split) rows
            group by 1, 2, 3)
          select s.tenant, s.source, d.currency,
            case when d.owner_id = $1 then coalesce(split_part(d.allocation_detail, ':', 1), 'no_reason') end, {TOTALS}

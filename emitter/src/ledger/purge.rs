@@ -29,8 +29,12 @@ pub async fn purge(store: Store) -> Result<usize, EmitterError> {
         let resolutions: Option<i64> = row.get(5);
         let unit =
             [(&tenant as _, Type::TEXT), (&date as _, Type::DATE), (&generation as _, Type::INT8)];
-        let facts = transaction
-            .execute_typed(sql::PURGE_FACTS, &unit)
+        let pieces = transaction
+            .execute_typed(sql::PURGE_PIECES, &unit)
+            .await
+            .map_err(failed("delete facts"))?;
+        transaction
+            .execute_typed(sql::PURGE_SPLITS, &unit)
             .await
             .map_err(failed("delete facts"))?;
         let inputs = [
@@ -57,7 +61,7 @@ pub async fn purge(store: Store) -> Result<usize, EmitterError> {
         ];
         transaction.execute_typed(sql::PURGED, &commit).await.map_err(failed("mark a deletion"))?;
         transaction.commit().await.map_err(failed("commit a deletion"))?;
-        tracing::debug!(tenant, source, date = %date.0, generation, facts, "deleted superseded facts");
+        tracing::debug!(tenant, source, date = %date.0, generation, pieces, "deleted superseded facts");
     }
     Ok(AT_ONCE)
 }

@@ -1,4 +1,4 @@
-//! Rows into `chargeback_facts`.
+//! Rows into `chargeback_splits` and `chargeback_pieces`.
 
 use std::collections::HashMap;
 
@@ -8,10 +8,10 @@ use futures_util::{TryStreamExt, pin_mut};
 use proto::currency::Currency;
 use proto::hash::{Hash128, SetHash};
 use proto::line::LineId;
-use proto::row::{RowBatch, RowMoney, Rows};
+use proto::row::{RowBatch, Rows, Split};
 use proto::subject::Stream;
 use proto::task::CommitUnit;
-use proto::time::{BillingPeriod, UnitDate};
+use proto::time::BillingPeriod;
 use runtime::data::{BatchReader, DataError};
 use runtime::worker::TaskContext;
 
@@ -23,8 +23,10 @@ use crate::error::EmitterError;
 use crate::sql;
 use crate::wire::{CopyIn, PgDate, Tuples};
 
-/// Columns of `chargeback_facts`.
-const COLUMNS: i16 = 14;
+/// Columns of `chargeback_pieces`.
+const PIECE_COLUMNS: i16 = 12;
+/// Columns of `chargeback_splits`.
+const SPLIT_COLUMNS: i16 = 7;
 
 /// Stores the rows of some units; their lines are stored, in this transaction or before.
 ///
@@ -41,12 +43,7 @@ pub async fn store(
     for work in works {
         periods.push(Periods::of(context, transaction, work).await?);
     }
-    if works.iter().all(|work| work.unit.rows.items == 0) {
-        return Ok(());
-    }
-    let failed = EmitterError::sql;
-    let mut copy =
-        CopyIn::new(transaction.copy_in(sql::COPY_FACTS).await.map_err(failed("store rows"))?);
+    let mut copies = Copies::new(transaction);
     for (work, periods) in works.iter().zip(&periods) {
         let (date, manifest) = (work.unit.date, &work.unit.rows);
         let mut reader = BatchReader::<RowBatch>::new(
@@ -57,18 +54,13 @@ pub async fn store(
             date,
             manifest,
         );
-        let mut packer = Packer {
-            context,
-            unit: work.unit,
-            periods,
-            set: SetHash::default(),
-            scratch: Vec::new(),
-        };
+        let mut packer = Packer::new(context, work.unit, periods);
         for batch in 0.. {
             let Some(body) = reader.next().await? else { break };
             check_items(date, manifest, batch, body.len())?;
-            packer.batch(&body.open().map_err(DataError::from)?, &mut copy.tuples, feed)?;
-            copy.send().await.map_err(failed("store rows"))?;
+            let rows = body.open().map_err(DataError::from)?;
+            packer.batch(&rows, copies.open().await?, feed)?;
+            copies.send().await?;
             feed.send().await?;
             context.progress.tick();
         }
@@ -80,8 +72,55 @@ pub async fn store(
             return Err(EmitterError::Integrity(text));
         }
     }
-    copy.finish().await.map_err(failed("store rows"))?;
-    Ok(())
+    copies.finish().await
+}
+
+/// Pieces on their way into Postgres, and splits that wait until these make way.
+struct Copies<'a, 't> {
+    transaction: &'a Transaction<'t>,
+    pieces: Option<CopyIn>,
+    splits: Tuples,
+}
+
+/// Bytes of splits that wait at most, a batch's apart.
+const SPLITS_WAITING: usize = 1024 * 1024;
+
+impl<'a, 't> Copies<'a, 't> {
+    fn new(transaction: &'a Transaction<'t>) -> Self {
+        Self { transaction, pieces: None, splits: Tuples::default() }
+    }
+
+    /// Where pieces and splits are appended.
+    async fn open(&mut self) -> Result<(&mut Tuples, &mut Tuples), EmitterError> {
+        let pieces = match self.pieces.take() {
+            Some(copy) => copy,
+            None => {
+                let sink = self.transaction.copy_in(sql::COPY_PIECES).await;
+                CopyIn::new(sink.map_err(EmitterError::sql("store rows"))?)
+            }
+        };
+        Ok((&mut self.pieces.insert(pieces).tuples, &mut self.splits))
+    }
+
+    /// Sends what is a piece of it.
+    async fn send(&mut self) -> Result<(), EmitterError> {
+        if let Some(copy) = &mut self.pieces {
+            copy.send().await.map_err(EmitterError::sql("store rows"))?;
+        }
+        if self.splits.size() < SPLITS_WAITING { Ok(()) } else { self.finish().await }
+    }
+
+    /// Sends all of it; more may follow.
+    async fn finish(&mut self) -> Result<(), EmitterError> {
+        let failed = EmitterError::sql;
+        let Some(pieces) = self.pieces.take() else { return Ok(()) };
+        pieces.finish().await.map_err(failed("store rows"))?;
+        let sink = self.transaction.copy_in(sql::COPY_SPLITS).await;
+        let mut splits = CopyIn::new(sink.map_err(failed("store shares"))?);
+        splits.tuples = std::mem::take(&mut self.splits);
+        splits.finish().await.map_err(failed("store shares"))?;
+        Ok(())
+    }
 }
 
 /// Currency and billing period of each line of a unit.
@@ -157,66 +196,108 @@ impl Periods {
     }
 }
 
+/// Splits of a unit that are remembered; one that is forgotten is stored again under another number.
+const SPLITS_KNOWN: usize = 100_000;
+
 struct Packer<'a> {
     context: &'a TaskContext,
     unit: &'a CommitUnit,
     periods: &'a Periods,
     set: SetHash,
+    /// The number of each split, by its hash and the pair of its lines.
+    splits: HashMap<(Hash128, u16), i32>,
+    /// Numbers given so far.
+    last: i32,
     scratch: Vec<u8>,
 }
 
-impl Packer<'_> {
+impl<'a> Packer<'a> {
+    fn new(context: &'a TaskContext, unit: &'a CommitUnit, periods: &'a Periods) -> Self {
+        let (set, splits, scratch) = Default::default();
+        Self { context, unit, periods, set, splits, last: 0, scratch }
+    }
+
     fn batch(
         &mut self,
         rows: &Rows,
-        out: &mut Tuples,
+        (pieces, splits): (&mut Tuples, &mut Tuples),
         feed: &mut Feed,
     ) -> Result<(), EmitterError> {
-        let (tenant, source) = (self.context.tenant(), self.context.source());
+        let tenant = self.context.tenant().as_str();
         let (date, generation) = (self.unit.date, self.unit.generation.0);
-        // Per place in the batch: hash of the row's dimension as sent. Per place and pair: its id as stored.
-        let sent: Vec<Hash128> =
-            rows.dimensions.iter().map(proto::row::RowDimension::hash).collect();
+        if self.splits.len() >= SPLITS_KNOWN {
+            self.splits.clear();
+        }
+        // Per place in the batch and pair: the split's number, and the id of the dimension.
         let pairs = self.periods.pairs();
+        let mut numbers: Vec<Option<i32>> = vec![None; rows.splits.len() * pairs];
         let mut ids: Vec<Option<i64>> = vec![None; rows.dimensions.len() * pairs];
-        for (money, place) in &rows.rows {
-            let Some((pair, currency, period)) = self.periods.get(money.line) else {
+        for piece in &rows.pieces {
+            let Some((pair, currency, period)) = self.periods.get(piece.line) else {
                 let text = format!(
                     "a row of {date} names line {}, which is not among its lines",
-                    money.line
+                    piece.line
                 );
                 return Err(EmitterError::Integrity(text));
             };
+            let at = piece.split as usize;
+            let split = &rows.splits[at];
+            let number = match numbers[at * pairs + usize::from(pair)] {
+                Some(number) => number,
+                None => {
+                    let of = (rows, pairs, pair, currency, period);
+                    let number = self.number(split, of, &mut ids, splits, feed);
+                    *numbers[at * pairs + usize::from(pair)].insert(number)
+                }
+            };
+            self.set.add(piece.hash);
+            let start = piece.start as usize;
+            let parts = start..start + split.parts.len();
+            pieces.start(PIECE_COLUMNS);
+            pieces.int8(generation);
+            pieces.int4(number);
+            pieces.date(date);
+            pieces.text(tenant);
+            pieces.bytes(&piece.line.0.0);
+            pieces.amounts(&rows.money.amounts[parts.clone()]);
+            for column in &rows.money.others {
+                pieces.amounts_or_null(column.get(parts.clone()).unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of a split for lines of a pair; one that has none yet is stored.
+    fn number(
+        &mut self,
+        split: &Split,
+        (rows, pairs, pair, currency, period): (&Rows, usize, u16, &str, &str),
+        ids: &mut [Option<i64>],
+        splits: &mut Tuples,
+        feed: &mut Feed,
+    ) -> i32 {
+        if let Some(number) = self.splits.get(&(split.hash, pair)) {
+            return *number;
+        }
+        self.last += 1;
+        self.splits.insert((split.hash, pair), self.last);
+        let (tenant, source) = (self.context.tenant(), self.context.source());
+        splits.start(SPLIT_COLUMNS);
+        splits.int8(self.unit.generation.0);
+        splits.date(self.unit.date);
+        splits.int4(self.last);
+        splits.text(tenant.as_str());
+        splits.int8s(split.parts.iter().map(|(place, _)| {
             let place = *place as usize;
-            let id = *ids[place * pairs + usize::from(pair)].get_or_insert_with(|| {
+            *ids[place * pairs + usize::from(pair)].get_or_insert_with(|| {
                 with_row_texts(source, currency, period, &rows.dimensions[place], |texts| {
                     let hash = hash_of(DimensionKind::Chargeback, tenant, texts, &mut self.scratch);
                     feed.add(hash, texts);
                     id_of(hash)
                 })
-            });
-            self.set.add(money.hash(sent[place]));
-            put_row(out, generation, id, date, tenant.as_str(), money);
-        }
-        Ok(())
+            })
+        }));
+        splits.shares(split.parts.iter().map(|(_, share)| share));
+        self.last
     }
-}
-
-fn put_row(
-    out: &mut Tuples,
-    generation: i64,
-    dimension: i64,
-    date: UnitDate,
-    tenant: &str,
-    money: &RowMoney,
-) {
-    out.start(COLUMNS);
-    out.int8(generation);
-    out.int8(dimension);
-    out.date(date);
-    out.text(tenant);
-    out.bytes(&money.line.0.0);
-    out.share(&money.share);
-    out.amount(money.amount);
-    money.measures.iter().chain(&money.quantities).for_each(|amount| out.amount_or_null(*amount));
 }

@@ -165,9 +165,9 @@ async fn sums(
 
 fn read(row: &Row) -> Result<<Stored as IntoIterator>::Item, String> {
     let sum = |at| ExactSum::parse(row.get(at)).map_err(|e| e.to_string());
-    let key = (row.get::<_, &str>(2).parse(), row.get::<_, &str>(3).parse());
-    let (Ok(currency), Ok(period)) = key else {
-        return Err("a stored dimension has no currency or period".into());
+    let text = |at| row.get::<_, Option<&str>>(at).unwrap_or_default();
+    let (Ok(currency), Ok(period)) = (text(2).parse(), text(3).parse()) else {
+        return Err("a dimension is not stored, or has no currency or period".into());
     };
     let items = u64::try_from(row.get::<_, i64>(4)).map_err(|e| e.to_string())?;
     let measures = [sum(6)?, sum(7)?, sum(8)?, sum(9)?];

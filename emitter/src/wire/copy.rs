@@ -8,13 +8,16 @@ use futures_util::SinkExt;
 use proto::money::{Amount, Share};
 use proto::time::{UnitDate, UtcSeconds};
 
-use super::numeric::{put_amount, put_share};
+use super::numeric::{put_amount, put_denominator, put_numerator};
 use super::value::{POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_SECONDS};
 
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 const PIECE: usize = 128 * 1024;
 const NULL: [u8; 4] = (-1_i32).to_be_bytes();
+/// Types of elements, as `pg_type` has them.
+const OID_INT8: i32 = 20;
+const OID_NUMERIC: i32 = 1700;
 
 /// What one COPY sends, in pieces.
 #[derive(Debug)]
@@ -86,9 +89,49 @@ impl Tuples {
             None => self.0.extend_from_slice(&NULL),
         }
     }
-    /// Two `numeric`: numerator and denominator.
-    pub fn share(&mut self, value: &Share) {
-        put_share(&mut self.0, value);
+    /// An `int8[]`.
+    pub fn int8s(&mut self, values: impl ExactSizeIterator<Item = i64>) {
+        self.array(OID_INT8, values, |tuples, value| tuples.int8(value));
+    }
+    /// A `numeric[]`.
+    pub fn amounts(&mut self, values: &[Amount]) {
+        self.array(OID_NUMERIC, values.iter(), |tuples, value| tuples.amount(*value));
+    }
+    /// A `numeric[]` with nulls; null where there is nothing else.
+    pub fn amounts_or_null(&mut self, values: &[Option<Amount>]) {
+        if values.iter().all(Option::is_none) {
+            return self.0.extend_from_slice(&NULL);
+        }
+        self.array(OID_NUMERIC, values.iter(), |tuples, value| tuples.amount_or_null(*value));
+    }
+    /// Two `numeric[]`: numerators, then denominators.
+    pub fn shares<'s>(&mut self, shares: impl ExactSizeIterator<Item = &'s Share> + Clone) {
+        self.array(OID_NUMERIC, shares.clone(), |tuples, share| {
+            put_numerator(&mut tuples.0, share)
+        });
+        self.array(OID_NUMERIC, shares, |tuples, share| put_denominator(&mut tuples.0, share));
+    }
+    /// An array of one dimension whose elements may be null.
+    fn array<T>(
+        &mut self,
+        element: i32,
+        values: impl ExactSizeIterator<Item = T>,
+        mut put: impl FnMut(&mut Self, T),
+    ) {
+        let start = self.0.len();
+        let items = values.len() as i32;
+        // Length, to be filled in; dimensions; may hold nulls; type; items; the first one's number.
+        for word in [0, 1, 1, element, items, 1] {
+            self.0.extend_from_slice(&word.to_be_bytes());
+        }
+        values.for_each(|value| put(self, value));
+        let bytes = (self.0.len() - start - 4) as i32;
+        self.0[start..start + 4].copy_from_slice(&bytes.to_be_bytes());
+    }
+    /// Bytes that were appended since the last piece.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.len()
     }
 }
 

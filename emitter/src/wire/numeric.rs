@@ -20,17 +20,19 @@ pub fn put_amount(out: &mut Vec<u8>, amount: Amount) {
     put_units(out, units, scale, (scale + padding) / GROUP, amount.is_negative());
 }
 
-/// Appends numerator and denominator of a share, whole numbers of up to 256 bits.
-pub fn put_share(out: &mut Vec<u8>, share: &Share) {
+/// Appends the numerator of a share, a whole number of up to 256 bits.
+pub fn put_numerator(out: &mut Vec<u8>, share: &Share) {
     match share.narrow() {
-        Some((num, den)) => {
-            put_units(out, num, 0, 0, false);
-            put_units(out, den, 0, 0, false);
-        }
-        None => {
-            put_digits(out, &share.num().to_string());
-            put_digits(out, &share.den().to_string());
-        }
+        Some((num, _)) => put_units(out, num, 0, 0, false),
+        None => put_digits(out, &share.num().to_string()),
+    }
+}
+
+/// The same for its denominator.
+pub fn put_denominator(out: &mut Vec<u8>, share: &Share) {
+    match share.narrow() {
+        Some((_, den)) => put_units(out, den, 0, 0, false),
+        None => put_digits(out, &share.den().to_string()),
     }
 }
 
@@ -165,7 +167,9 @@ mod tests {
     fn shares_are_whole_numbers_of_any_width() {
         let wide = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
         let mut out = Vec::new();
-        put_share(&mut out, &Share::from_texts("10000", wide).unwrap());
+        let share = Share::from_texts("10000", wide).unwrap();
+        put_numerator(&mut out, &share);
+        put_denominator(&mut out, &share);
         assert_eq!(out[..14], [0, 0, 0, 10, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1]);
         assert_eq!(out[14..22], [0, 0, 0, 8 + 2 * 20, 0, 20, 0, 19]);
         let text: String = out[26..]

@@ -54,7 +54,9 @@ impl DataError {
     #[must_use]
     pub fn class(&self) -> FailureClass {
         match self {
-            Self::Missing(_) | Self::Different(_) => FailureClass::InputMissing,
+            Self::Missing(_) | Self::Different(_) | Self::Envelope(EnvelopeError::Old { .. }) => {
+                FailureClass::InputMissing
+            }
             Self::Bus(BusError::Conflict(_)) | Self::Oversized(_) | Self::Column(_) => {
                 FailureClass::Data
             }

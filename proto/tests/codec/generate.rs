@@ -11,7 +11,7 @@ use proto::hash::Hash128;
 use proto::line::{BillingLineItem, LineId};
 use proto::money::{Amount, MAX_SCALE, Share};
 use proto::resolution::IdentityResolution;
-use proto::row::{CostType, Entry, RowDimension, RowMoney, Rows};
+use proto::row::{CostType, Entry, RowDimension, RowMoney};
 use proto::time::{BillingPeriod, UtcSeconds};
 
 const MANTISSA_MAX: i128 = (1 << 96) - 1;
@@ -137,12 +137,11 @@ fn money() -> impl Strategy<Value = RowMoney> {
     })
 }
 
-pub fn rows() -> impl Strategy<Value = Rows> {
+pub fn rows() -> impl Strategy<Value = Vec<(RowDimension, RowMoney)>> {
     let rows = prop_oneof![9 => vec((money(), any::<Index>()), 0..40), 1 => vec((money(), any::<Index>()), 260..300)];
     (vec(dimension(), 1..30), rows).prop_map(|(dimensions, rows)| {
-        let place = |index: Index| u32::try_from(index.index(dimensions.len())).expect("small");
-        let rows = rows.into_iter().map(|(money, index)| (money, place(index))).collect();
-        Rows { dimensions, rows }
+        let of = |index: Index| index.get(&dimensions).clone();
+        rows.into_iter().map(|(money, index)| (of(index), money)).collect()
     })
 }
 

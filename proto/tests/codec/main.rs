@@ -13,9 +13,9 @@ use proto::ids::{Attempt, Generation, TenantId};
 use proto::inventory::{Identity, InventoryBatch};
 use proto::line::{BillingLineItem, LineBatch, LineBatchBuilder};
 use proto::manifest::BatchRef;
-use proto::money::{Amount, ExactSum};
+use proto::money::Amount;
 use proto::resolution::ResolutionBatch;
-use proto::row::{RowBatch, Rows};
+use proto::row::{RowBatch, RowDimension, RowMoney, Rows, batch_of};
 use proto::time::UtcSeconds;
 use serde::Serialize;
 
@@ -33,7 +33,7 @@ fn message<B: Body>(body: &B) -> Vec<u8> {
     encode(&header::<B>(), body).expect("it can be written")
 }
 
-fn batch_of(lines: &[BillingLineItem]) -> (LineBatch, usize) {
+fn lines_batch(lines: &[BillingLineItem]) -> (LineBatch, usize) {
     let mut builder = LineBatchBuilder::default();
     lines.iter().for_each(|line| builder.push(line));
     let size = builder.size();
@@ -65,7 +65,7 @@ proptest! {
 
     #[test]
     fn lines_come_back(lines in lines()) {
-        let (batch, estimate) = batch_of(&lines);
+        let (batch, estimate) = lines_batch(&lines);
         let bytes = message(&batch);
         // Batches are cut by the estimate at 100 KiB, and must not pass 256 KiB.
         prop_assert!(bytes.len() <= estimate * 5 / 2 + 2_000, "{} bytes, {estimate} thought", bytes.len());
@@ -83,11 +83,33 @@ proptest! {
 
     #[test]
     fn rows_come_back(rows in rows()) {
-        let (_, decoded) = decode::<RowBatch>(&message(&rows.pack())).unwrap();
+        let (batch, hashes) = batch_of(&rows);
+        let (_, decoded) = decode::<RowBatch>(&message(&batch)).unwrap();
         let back: Rows = decoded.open().unwrap();
-        let sum = |rows: &Rows| rows.rows.iter().map(|(money, _)| money.amount).collect::<ExactSum>();
-        prop_assert_eq!(sum(&back), sum(&rows));
-        prop_assert_eq!(back, rows);
+        let found: Vec<_> = back.iter().map(|(dimension, money)| (dimension.clone(), money)).collect();
+        prop_assert_eq!(found, rows);
+        prop_assert!(back.pieces.iter().map(|piece| piece.hash).eq(hashes.iter().map(|(hash, _)| *hash)));
+    }
+
+    #[test]
+    fn whatever_changes_in_a_row_changes_its_hash(rows in rows(), other in rows()) {
+        for ((dimension, money), (dimension2, money2)) in rows.iter().zip(&other) {
+            let hash = |dimension: &RowDimension, money: RowMoney| batch_of(&[(dimension.clone(), money)]).1[0].0;
+            let base = hash(dimension, *money);
+            prop_assert_eq!(hash(dimension2, *money) == base, dimension2 == dimension);
+            let changes: [fn(&mut RowMoney, &RowMoney); 5] = [
+                |to, from| to.line = from.line,
+                |to, from| to.share = from.share,
+                |to, from| to.amount = from.amount,
+                |to, from| to.measures = from.measures,
+                |to, from| to.quantities = from.quantities,
+            ];
+            for change in changes {
+                let mut changed = *money;
+                change(&mut changed, money2);
+                prop_assert_eq!(hash(dimension, changed) == base, changed == *money, "{:?}", changed);
+            }
+        }
     }
 
     #[test]
@@ -98,7 +120,7 @@ proptest! {
 
     #[test]
     fn damaged_lines_are_refused_or_at_least_harmless(lines in lines(), damages in damage()) {
-        survives(&batch_of(&lines).0, &damages, |batch| {
+        survives(&lines_batch(&lines).0, &damages, |batch| {
             if let Ok(lines) = batch.open() {
                 // What passed its checks can be read to its end, item by item.
                 (0..lines.len()).for_each(|i| drop(lines.item(i)));
@@ -108,7 +130,7 @@ proptest! {
 
     #[test]
     fn damaged_rows_are_refused_or_at_least_harmless(rows in rows(), damages in damage()) {
-        survives(&rows.pack(), &damages, |batch| drop(batch.open()));
+        survives(&batch_of(&rows).0, &damages, |batch| drop(batch.open()));
     }
 
     #[test]
@@ -123,20 +145,20 @@ proptest! {
 
     #[test]
     fn a_part_of_a_message_is_none(rows in rows(), cut in any::<prop::sample::Index>()) {
-        let bytes = message(&rows.pack());
+        let bytes = message(&batch_of(&rows).0);
         prop_assert!(decode::<RowBatch>(&bytes[..cut.index(bytes.len())]).is_err());
     }
 
     #[test]
     fn nothing_may_follow(rows in rows(), more in proptest::collection::vec(any::<u8>(), 1..20)) {
-        let mut bytes = message(&rows.pack());
+        let mut bytes = message(&batch_of(&rows).0);
         bytes.extend_from_slice(&more);
         prop_assert!(matches!(decode::<RowBatch>(&bytes), Err(EnvelopeError::Trailing(n)) if n == more.len()));
     }
 
     #[test]
     fn the_header_is_readable_whatever_the_body_is(rows in rows(), damages in damage()) {
-        let bytes = message(&rows.pack());
+        let bytes = message(&batch_of(&rows).0);
         let (written, body) = decode_header(&bytes).unwrap();
         let mut body = body.to_vec();
         damages.iter().for_each(|damage| damage.apply(&mut body));
@@ -164,12 +186,20 @@ fn later<T>(known: &T) -> Later<'_, T> {
 #[test]
 fn unknown_fields_are_ignored() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let value = rows().new_tree(&mut runner).unwrap().current();
+    let value = batch_of(&rows().new_tree(&mut runner).unwrap().current()).0;
     let mut bytes = Vec::new();
     rmp_serde::encode::write_named(&mut bytes, &later(&header::<RowBatch>())).unwrap();
-    rmp_serde::encode::write_named(&mut bytes, &later(&value.pack())).unwrap();
+    rmp_serde::encode::write_named(&mut bytes, &later(&value)).unwrap();
     let (read, body) = decode::<RowBatch>(&bytes).unwrap();
-    assert_eq!((read, body.open().unwrap()), (header::<RowBatch>(), value));
+    assert_eq!((read, body), (header::<RowBatch>(), value));
+}
+
+#[test]
+fn rows_of_an_older_build_are_to_be_made_again() {
+    let mut header = header::<RowBatch>();
+    header.schema = 1;
+    let refused = decode::<RowBatch>(&encode(&header, &RowBatch::default()).unwrap());
+    assert!(matches!(refused, Err(EnvelopeError::Old { schema: 1, .. })), "{refused:?}");
 }
 
 #[test]

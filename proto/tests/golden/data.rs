@@ -7,7 +7,9 @@ use proto::inventory::{Identity, InventoryBatch, Resource};
 use proto::line::{BillingLineItem, LineBatch, LineBatchBuilder, LineId, cell};
 use proto::money::Share;
 use proto::resolution::{IdentityResolution, ResolutionBatch};
-use proto::row::{ALLOCATION_FAILED, CostType, Entry, RowDimension, RowMoney, Rows, UNALLOCATED};
+use proto::row::{
+    ALLOCATION_FAILED, CostType, Entry, RowBatch, RowDimension, RowMoney, UNALLOCATED, batch_of,
+};
 use proto::time::UtcSeconds;
 
 use crate::{Case, amount, case, hash};
@@ -21,8 +23,8 @@ pub fn cases() -> Vec<Case> {
         case("same", 1, lines(&[plain(), plain()])),
         case("empty", 1, lines(&[])),
         case("sets", 1, resolutions()),
-        case("split", 1, rows().pack()),
-        case("empty", 1, Rows::default().pack()),
+        case("split", 2, rows()),
+        case("empty", 2, RowBatch::default()),
         case("weights", 1, weights()),
         case("both", 1, inventory()),
     ]
@@ -106,7 +108,7 @@ fn resolutions() -> ResolutionBatch {
     ResolutionBatch::new(&[full, empty])
 }
 
-fn rows() -> Rows {
+fn rows() -> RowBatch {
     let shared = RowDimension {
         rule: "platform-cluster".into(),
         tier: 1,
@@ -148,15 +150,15 @@ fn rows() -> Rows {
         quantities: [None, Some(amount("2400"))],
         ..money("rich", share(2, 3), "0.0666666667")
     };
-    Rows {
-        dimensions: vec![shared, nobody],
-        rows: vec![
-            (split, 0),
-            (money("rich", share(1, 3), "0.0333333333"), 1),
-            (money("wide", wide.expect("a share"), "0"), 1),
-            (money("plain", Share::ONE, "20.52022672899"), 1),
-        ],
-    }
+    let row = |dimension: &RowDimension, money| (dimension.clone(), money);
+    let rows = [
+        row(&shared, split),
+        row(&nobody, money("rich", share(1, 3), "0.0333333333")),
+        row(&nobody, money("wide", wide.expect("a share"), "0")),
+        row(&nobody, money("plain", Share::ONE, "20.52022672899")),
+        row(&nobody, money("more", Share::ONE, "0.5")),
+    ];
+    batch_of(&rows).0
 }
 
 fn weights() -> DriverBatch {

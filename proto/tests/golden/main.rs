@@ -129,7 +129,7 @@ fn every_golden_file_has_its_value_and_every_schema_its_file() {
         assert!(known.contains(&name), "golden/{name} has no value in proto/tests/golden");
     }
     for kind in KINDS {
-        for schema in 1..=kind.schema() {
+        for schema in kind.oldest_schema()..=kind.schema() {
             let found = cases.iter().any(|case| case.kind == kind && case.schema == schema);
             assert!(found, "{} messages of schema {schema} have no golden file", word(kind));
         }

@@ -196,9 +196,10 @@ pub async fn owners(bus: &Bus, date: UnitDate, rows: &Manifest) -> Vec<(String, 
     let mut found = Vec::new();
     while let Some(batch) = reader.next().await.unwrap() {
         let rows = batch.open().unwrap();
-        found.extend(rows.rows.iter().map(|(money, place)| {
-            (rows.dimensions[*place as usize].owner.clone(), money.amount.to_string())
-        }));
+        found.extend(
+            rows.iter()
+                .map(|(dimension, money)| (dimension.owner.clone(), money.amount.to_string())),
+        );
     }
     found
 }

@@ -1,12 +1,12 @@
 //! Lines and rows for the ledger, published as a gatherer and an allocator would.
 
-use proto::hash::Hash128;
+use proto::hash::{Hash128, SetHash};
 use proto::ids::{Attempt, Generation};
 use proto::line::{BillingLineItem, LineBatchBuilder, LineId, cell};
 use proto::manifest::Manifest;
 use proto::money::{Amount, Share};
 use proto::resolution::{IdentityResolution, ResolutionBatch};
-use proto::row::{CostType, Entry, RowDimension, RowMoney, Rows};
+use proto::row::{CostType, Entry, RowDimension, RowMoney, batch_of};
 use proto::subject::Stream;
 use proto::time::UtcSeconds;
 use runtime::data::BatchWriter;
@@ -142,9 +142,13 @@ impl Desk {
             attempt,
         );
         for piece in rows.chunks(BATCH) {
-            let mut batch = Rows::default();
-            for (dimension, money) in piece {
-                writer.manifest.add_item(money.hash(dimension.hash()));
+            let (batch, hashes) = batch_of(piece);
+            for (hash, parts) in hashes {
+                let mut set = SetHash::default();
+                set.add(hash);
+                writer.manifest.add_items(parts, set);
+            }
+            for (_, money) in piece {
                 let line =
                     lines.iter().find(|line| line.id == money.line).expect("a row of these lines");
                 writer.manifest.totals.add(
@@ -153,14 +157,8 @@ impl Desk {
                     money.amount,
                     &money.measures,
                 );
-                let place = batch.dimensions.iter().position(|known| known == dimension);
-                let place = place.unwrap_or_else(|| {
-                    batch.dimensions.push(dimension.clone());
-                    batch.dimensions.len() - 1
-                });
-                batch.rows.push((*money, place as u32));
             }
-            writer.write(&batch.pack(), piece.len()).await.unwrap();
+            writer.write(&batch, piece.len()).await.unwrap();
         }
         writer.finish().await.unwrap()
     }

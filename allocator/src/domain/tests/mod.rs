@@ -1,13 +1,13 @@
 //! Tests over whole units. This file: how to make a configuration, lines and resolutions in a line or two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use proto::config::{
     Duplicates, Field, FocusSettings, Match, Pattern, Reason, Rule, SourceConfig, SourceSettings,
     TenantConfig, Tier, Validity,
 };
-use proto::hash::Hash128;
+use proto::hash::{Hash128, SetHash};
 use proto::ids::{SourceId, TenantId};
 use proto::line::{BillingLineItem, LineBatch, LineBatchBuilder, LineId, Lines, Measure};
 use proto::manifest::Totals;
@@ -26,7 +26,6 @@ mod fields;
 mod oracle;
 mod owners;
 mod property;
-mod speed;
 mod survey;
 mod tiers;
 mod trace;
@@ -202,19 +201,26 @@ pub fn run_in(
     packed.extend(last);
     let mut ran =
         Ran { rows: Vec::new(), batches: Vec::new(), totals: Totals::default(), warnings };
+    // Not as the writer counted them, but row by row.
+    let mut counted = Totals::default();
+    let of: HashMap<_, _> = lines.iter().map(|line| (line.id, line)).collect();
     for packed in packed {
         let rows = packed.batch.clone().open().unwrap();
-        for ((money, place), hash) in rows.rows.iter().zip(&packed.hashes) {
-            let dimension = rows.dimensions[*place as usize].clone();
-            assert_eq!(money.hash(dimension.hash()), *hash);
-            ran.rows.push(ChargebackRow { dimension, money: *money });
+        let mut hash = SetHash::default();
+        rows.pieces.iter().for_each(|piece| hash.add(piece.hash));
+        assert_eq!(hash, packed.hash);
+        for (dimension, money) in rows.iter() {
+            let line = of[&money.line];
+            counted.add(line.currency, line.billing_period, money.amount, &money.measures);
+            ran.rows.push(ChargebackRow { dimension: dimension.clone(), money });
         }
         ran.totals.merge(&packed.totals);
         ran.batches.push(packed.batch);
     }
     let mut expected = Totals::default();
     lines.iter().for_each(|line| expected.add_line(line));
-    assert_eq!(ran.totals, expected, "rows add up to their lines");
+    assert_eq!(ran.totals, expected, "what was counted is what the lines cost");
+    assert_eq!(counted, expected, "rows add up to their lines");
     if lines.len() <= EXPLAINED_MAX {
         assert_eq!(explained(&mut ready(), batches()), ran.rows, "explanations tell other rows");
     }

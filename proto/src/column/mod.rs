@@ -2,11 +2,13 @@
 //!
 //! Every column is a small MessagePack map with packed bytes inside. `len` items, at most [`ITEMS_MAX`].
 
+mod amounts;
+
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::money::Amount;
+pub use amounts::{AmountColumn, AmountReader, decode_numbered, take_numbered};
 
 /// More items than this in one batch are refused.
 pub const ITEMS_MAX: usize = 65_536;
@@ -203,12 +205,6 @@ pub fn put_varint(out: &mut Vec<u8>, mut n: u128) {
     out.push(n as u8);
 }
 
-/// Appends an amount: its scale, then its mantissa as a zigzag LEB128 number.
-pub(crate) fn put_amount(out: &mut Vec<u8>, amount: Amount) {
-    out.push(u8::try_from(amount.scale()).unwrap_or(NULL_SCALE - 1));
-    put_varint(out, zigzag(amount.mantissa()));
-}
-
 /// Takes a LEB128 number from the front of `bytes`.
 #[must_use]
 pub fn take_varint(bytes: &mut &[u8]) -> Option<u128> {
@@ -243,86 +239,6 @@ fn unzigzag(n: u128) -> i128 {
     ((n >> 1) as i128) ^ -((n & 1) as i128)
 }
 
-/// Amounts, each as scale byte and zigzag LEB128 mantissa; scale 255 is null.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AmountColumn(#[serde(with = "serde_bytes")] Vec<u8>);
-
-const NULL_SCALE: u8 = 255;
-
-impl AmountColumn {
-    /// Appends an item.
-    pub fn push(&mut self, amount: Option<Amount>) {
-        let Some(amount) = amount else {
-            return self.0.push(NULL_SCALE);
-        };
-        put_amount(&mut self.0, amount);
-    }
-    /// Size in bytes.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.0.len()
-    }
-    /// Decodes all `want` items.
-    ///
-    /// # Errors
-    /// When it does not hold exactly `want` sound amounts.
-    pub fn decode(
-        &self,
-        column: &'static str,
-        want: usize,
-    ) -> Result<Vec<Option<Amount>>, ColumnError> {
-        let damaged = |what| ColumnError::Damaged { column, what };
-        let mut rest = self.0.as_slice();
-        let mut out = Vec::with_capacity(want.min(ITEMS_MAX));
-        while let Some((scale, tail)) = rest.split_first() {
-            rest = tail;
-            if out.len() == want {
-                return Err(ColumnError::Length { column, got: want + 1, want });
-            }
-            out.push(if *scale == NULL_SCALE {
-                None
-            } else {
-                let mantissa = take_varint(&mut rest).ok_or(damaged("a cut number"))?;
-                let amount = Amount::from_parts(unzigzag(mantissa), u32::from(*scale));
-                Some(amount.ok_or(damaged("a number of too many digits"))?)
-            });
-        }
-        if out.len() == want {
-            Ok(out)
-        } else {
-            Err(ColumnError::Length { column, got: out.len(), want })
-        }
-    }
-}
-
-impl FromIterator<Option<Amount>> for AmountColumn {
-    fn from_iter<I: IntoIterator<Item = Option<Amount>>>(items: I) -> Self {
-        let mut column = Self::default();
-        items.into_iter().for_each(|item| column.push(item));
-        column
-    }
-}
-
-/// Decodes columns that are kept by number (0 to `N` - 1); the ones that were left out stay empty.
-///
-/// # Errors
-/// When a number is unknown or comes twice, or a column does not hold exactly `want` sound amounts.
-pub fn decode_numbered<const N: usize>(
-    columns: &[(u8, AmountColumn)],
-    column: &'static str,
-    want: usize,
-) -> Result<[Vec<Option<Amount>>; N], ColumnError> {
-    let damaged = |what| ColumnError::Damaged { column, what };
-    let mut out = [const { None }; N];
-    for (number, amounts) in columns {
-        let slot = out.get_mut(usize::from(*number)).ok_or(damaged("an unknown number"))?;
-        if slot.replace(amounts.decode(column, want)?).is_some() {
-            return Err(damaged("a number twice"));
-        }
-    }
-    Ok(out.map(Option::unwrap_or_default))
-}
-
 /// Whole numbers as zigzag LEB128 differences to the item before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntColumn(#[serde(with = "serde_bytes")] Vec<u8>);
@@ -338,8 +254,23 @@ impl IntColumn {
     /// # Errors
     /// When it does not hold exactly `want` sound numbers.
     pub fn decode(&self, column: &'static str, want: usize) -> Result<Vec<i64>, ColumnError> {
+        let out = self.decode_most(column, want)?;
+        if out.len() == want {
+            Ok(out)
+        } else {
+            Err(ColumnError::Length { column, got: out.len(), want })
+        }
+    }
+    /// Decodes however many items there are, up to [`ITEMS_MAX`].
+    ///
+    /// # Errors
+    /// When there are more, or one is damaged.
+    pub fn decode_all(&self, column: &'static str) -> Result<Vec<i64>, ColumnError> {
+        self.decode_most(column, ITEMS_MAX)
+    }
+    fn decode_most(&self, column: &'static str, want: usize) -> Result<Vec<i64>, ColumnError> {
         let mut rest = self.0.as_slice();
-        let mut out = Vec::with_capacity(want.min(ITEMS_MAX));
+        let mut out = Vec::with_capacity(want.min(rest.len()));
         let mut last = 0_i64;
         while !rest.is_empty() {
             let delta = take_varint(&mut rest).map(unzigzag).and_then(|d| i64::try_from(d).ok());
@@ -350,11 +281,7 @@ impl IntColumn {
                 return Err(ColumnError::Length { column, got: out.len(), want });
             }
         }
-        if out.len() == want {
-            Ok(out)
-        } else {
-            Err(ColumnError::Length { column, got: out.len(), want })
-        }
+        Ok(out)
     }
 }
 
@@ -372,6 +299,7 @@ impl FromIterator<i64> for IntColumn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::money::Amount;
 
     #[test]
     fn text_columns_come_back_at_every_width() {
@@ -397,7 +325,6 @@ mod tests {
         assert!(column.check("x", 3).is_err());
         let amounts: AmountColumn = [Amount::parse("1.5").ok(), None].into_iter().collect();
         assert!(amounts.decode("x", 1).is_err() && amounts.decode("x", 3).is_err());
-        assert!(AmountColumn(vec![0, 0xff]).decode("x", 1).is_err());
         assert!(IntColumn(vec![0x80]).decode("x", 1).is_err());
     }
 
