@@ -85,14 +85,26 @@ where b.tenant = $1 and b.date = $2 and b.generation = $3";
 pub const FIRST_BLOCKS: &str =
     "select first_free_block('billing', $1), first_free_block('chargeback_pieces', $1)";
 
+/// What is stored of some units: from a block on, where they lie, and before it, where a few may fill gaps; there the
+/// ranges of blocks tell.
+macro_rules! stored {
+    ($columns:literal, $table:literal, $more:literal) => {
+        concat!(
+            "(select ", $columns, " from ", $table, "
+            where tenant = $1 and date = any($3) and generation = any($4) and ctid >= $5::text::tid", $more, "
+            union all
+            select ", $columns, " from ", $table, "
+            where tenant = $1 and date = any($3) and generation = any($4) and ctid < $5::text::tid", $more, ")"
+        )
+    };
+}
+
 // A measure is null where it equals the amount: its difference is summed. What has no dimension is left out, so that too
 // few are found. Full joins within a fence (`offset 0`) are hashed whatever the planner believes.
-/// Counts and sums of units' lines as stored, from a block on. `$1` tenant, `$2` source, `$3` dates, `$4` generations,
-/// `$5` the block as a row's address.
-pub const SUM_BILLING: &str = "
-with stored as materialized (
-    select date, generation, dimension, amount, billed, effective, contracted, list
-    from billing where tenant = $1 and date = any($3) and generation = any($4) and ctid >= $5::text::tid),
+/// Counts and sums of units' lines as stored. `$1` tenant, `$2` source, `$3` dates, `$4` generations, `$5` the block from
+/// which on most of them lie, as a row's address.
+pub const SUM_BILLING: &str = concat!("
+with stored as materialized ", stored!("date, generation, dimension, amount, billed, effective, contracted, list", "billing", ""), ",
 known as materialized (
     select d.id, d.currency, d.billing_period
     from (select distinct dimension from stored) s
@@ -109,16 +121,15 @@ from (
         coalesce(sum(list - amount) filter (where list is not null), 0) as list
     from stored s full join known k on k.id = s.dimension
     group by s.date, s.generation, k.currency, k.billing_period offset 0) sums
-where currency is not null";
+where currency is not null");
 // A split counts where each of its parts has an amount and a dimension, and all of these agree in currency and period.
 // Measures are taken apart only where a piece has some of its own.
 /// The same for their rows.
-pub const SUM_FACTS: &str = "
+pub const SUM_FACTS: &str = concat!("
 with amounts as materialized (
     select date, generation, split, count(head) as pieces, count(amount) as items, sum(amount) as amount
     from (select date, generation, split, unnest('{t}'::bool[]) as head, unnest(amount) as amount
-        from chargeback_pieces
-        where tenant = $1 and date = any($3) and generation = any($4) and ctid >= $5::text::tid) parts
+        from ", stored!("date, generation, split, amount", "chargeback_pieces", ""), " pieces) parts
     group by date, generation, split),
 measures as materialized (
     select date, generation, split,
@@ -128,9 +139,8 @@ measures as materialized (
         coalesce(sum(list - amount) filter (where list is not null), 0) as list
     from (select date, generation, split, unnest(amount) as amount, unnest(billed) as billed,
             unnest(effective) as effective, unnest(contracted) as contracted, unnest(list) as list
-        from chargeback_pieces
-        where tenant = $1 and date = any($3) and generation = any($4) and ctid >= $5::text::tid
-            and num_nonnulls(billed, effective, contracted, list) > 0) parts
+        from ", stored!("date, generation, split, amount, billed, effective, contracted, list", "chargeback_pieces",
+            " and num_nonnulls(billed, effective, contracted, list) > 0"), " pieces) parts
     group by date, generation, split),
 splits as materialized (
     select date, generation, split, unnest(dimension) as dimension
@@ -157,7 +167,7 @@ from (
     full join measures m on m.date = s.date and m.generation = s.generation and m.split = s.split
     offset 0) sums
 where split is not null and currency is not null
-group by date, generation, currency, billing_period";
+group by date, generation, currency, billing_period");
 
 /// Bounds of a summarising: it makes way for whoever vacuums.
 pub const SUMMARISE_BOUNDS: &str =
