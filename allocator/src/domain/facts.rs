@@ -1,8 +1,9 @@
 //! Resolutions of one unit, held compactly: identities and metrics by number, one text each.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use proto::config::ResolutionSet;
 use proto::money::Amount;
 use proto::resolution::IdentityResolution;

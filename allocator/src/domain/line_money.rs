@@ -1,7 +1,7 @@
 //! The money of a line, of a part of it, or of a row; its exact split; and the proof that nothing is lost.
 
 use proto::line::{LineId, Lines, Measure};
-use proto::money::{Amount, ExactSum, Shares, Splitter};
+use proto::money::{Amount, ExactSum, Shares, Splitter, rest};
 use proto::row::{OTHERS, PartsMoney};
 
 use super::error::UnitError;
@@ -91,13 +91,11 @@ impl MoneySplitter {
 /// # Errors
 /// When they do not: a defect of ours.
 pub fn conserve(line: LineId, whole: &LineMoney, parts: &PartsMoney) -> Result<(), UnitError> {
-    let sum_up = |what: &'static str, expected: Amount, parts: &mut dyn Iterator<Item = Amount>| {
-        let mut rest = ExactSum::from(expected);
-        parts.for_each(|part| rest.sub(part));
-        let lost = UnitError::Conservation { line, what, difference: rest };
-        if rest.is_zero() { Ok(()) } else { Err(lost) }
+    let lost = |what, rest: ExactSum| {
+        let difference = UnitError::Conservation { line, what, difference: rest };
+        if rest.is_zero() { Ok(()) } else { Err(difference) }
     };
-    sum_up(NAMES[0], whole.amount, &mut parts.amounts.iter().copied())?;
+    lost(NAMES[0], rest(whole.amount, parts.amounts.iter().copied()))?;
     for (which, other) in whole.others().into_iter().enumerate() {
         let column = &parts.others[which];
         // Measures that equal the amount everywhere are proved with it.
@@ -107,7 +105,7 @@ pub fn conserve(line: LineId, whole: &LineMoney, parts: &PartsMoney) -> Result<(
         let where_null = |amount: Amount| if which < MEASURES { amount } else { Amount::ZERO };
         let expected = other.unwrap_or(where_null(whole.amount));
         let each = |part| parts.other(which, part).unwrap_or(where_null(parts.amounts[part]));
-        sum_up(NAMES[1 + which], expected, &mut (0..parts.len()).map(each))?;
+        lost(NAMES[1 + which], rest(expected, (0..parts.len()).map(each)))?;
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! Answers that were worked out before.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::ops::Range;
 
+use foldhash::{HashMap, HashMapExt};
+use proto::hash::Hash128;
 use proto::money::Shares;
 use proto::row::PARTS_MAX;
 
@@ -24,13 +25,17 @@ pub struct Prepared {
     pub face: Face,
     /// Places of their splits in the batch of rows under way, where known: one for [`PARTS_MAX`] parties each.
     splits: Vec<Option<u32>>,
+    /// Content of the face.
+    hash: Hash128,
     epoch: u64,
 }
 
 impl Prepared {
     /// Ready for use.
     pub fn new(shares: Shares<Party>, face: Face) -> Self {
-        Self { splits: vec![None; shares.len().div_ceil(PARTS_MAX)], shares, face, epoch: 0 }
+        let splits = vec![None; shares.len().div_ceil(PARTS_MAX)];
+        let hash = face.with(&Party::nobody()).hash(&mut Vec::new());
+        Self { splits, shares, hash, face, epoch: 0 }
     }
 
     /// The pieces that a line is cut into by these parties: their places among them.
@@ -45,11 +50,10 @@ impl Prepared {
             self.epoch = rows.epoch();
             self.splits.fill(None);
         }
-        let Self { shares, face, splits, .. } = self;
+        let Self { shares, face, splits, hash, .. } = self;
         *splits[piece.start / PARTS_MAX].get_or_insert_with(|| {
-            let part = |party: usize| {
-                (rows.batch.dimension(face.with(&shares.ids()[party])), shares.share(party))
-            };
+            let part =
+                |at: usize| (rows.dimension(*hash, face, &shares.ids()[at]), shares.share(at));
             let parts: Vec<_> = piece.clone().map(part).collect();
             rows.batch.split(parts.into_iter())
         })

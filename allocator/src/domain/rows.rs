@@ -2,16 +2,19 @@
 
 use std::ops::Range;
 
+use foldhash::HashMap;
 use proto::column::ITEMS_MAX;
 use proto::currency::Currency;
 use proto::envelope::BATCH_BYTES;
-use proto::hash::SetHash;
+use proto::hash::{Hash128, SetHash};
 use proto::line::LineId;
 use proto::manifest::Totals;
 use proto::row::{PARTS_MAX, PartsMoney, RowBatch, RowBuilder};
 use proto::time::BillingPeriod;
 
+use super::face::Face;
 use super::line_money::LineMoney;
+use super::party::Party;
 
 /// A batch that is ready to be published.
 #[derive(Debug)]
@@ -29,6 +32,9 @@ pub struct Packed {
 pub struct RowWriter {
     /// The batch under way, to name dimensions and splits in.
     pub batch: RowBuilder,
+    /// Places of dimensions, by the content of their face and where the texts of their party lie. Those are kept
+    /// alive, so that no others come to lie there.
+    known: HashMap<(Hash128, [usize; 2]), (u32, Party)>,
     hash: SetHash,
     totals: Totals,
     epoch: u64,
@@ -39,6 +45,14 @@ impl RowWriter {
     /// Changes with every batch: places of dimensions and splits hold as long as it stays.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The place of the dimension of a party. `hash`: content of the face.
+    pub fn dimension(&mut self, hash: Hash128, face: &Face, party: &Party) -> u32 {
+        let lie = [&party.identity, &party.owner].map(|text| text.as_ptr().addr());
+        let Self { known, batch, .. } = self;
+        let place = || (batch.dimension(face.with(party)), party.clone());
+        known.entry((hash, lie)).or_insert_with(place).0
     }
 
     /// Counts the money of rows that come next.
@@ -66,6 +80,7 @@ impl RowWriter {
         }
         let (hash, totals) = (std::mem::take(&mut self.hash), std::mem::take(&mut self.totals));
         self.ready.push(Packed { batch: self.batch.finish(), hash, totals });
+        self.known.clear();
         self.epoch += 1;
     }
 }

@@ -4,8 +4,8 @@
 
 mod amounts;
 
-use std::collections::HashMap;
-
+use foldhash::fast::RandomState;
+use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
 pub use amounts::{AmountColumn, AmountReader, decode_numbered, take_numbered};
@@ -124,8 +124,7 @@ impl TextColumn {
 /// Builds a [`TextColumn`].
 #[derive(Debug, Default, Clone)]
 pub struct TextBuilder {
-    codes_of: HashMap<String, u32>,
-    values: Vec<String>,
+    values: IndexSet<String, RandomState>,
     codes: Vec<u32>,
     bytes: usize,
 }
@@ -151,14 +150,12 @@ impl TextBuilder {
         self.values.is_empty()
     }
     fn code_of(&mut self, text: &str) -> u32 {
-        if let Some(code) = self.codes_of.get(text) {
-            return *code;
+        if let Some(place) = self.values.get_index_of(text) {
+            return place as u32 + 1;
         }
-        self.values.push(text.to_owned());
+        self.values.insert(text.to_owned());
         self.bytes += text.len() + 3;
-        let code = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
-        self.codes_of.insert(text.to_owned(), code);
-        code
+        u32::try_from(self.values.len()).unwrap_or(u32::MAX)
     }
     /// The column of everything pushed.
     #[must_use]
@@ -178,7 +175,7 @@ impl TextBuilder {
         for code in &self.codes {
             codes.extend_from_slice(&code.to_le_bytes()[..usize::from(width)]);
         }
-        TextColumn { values: self.values, width, codes, len }
+        TextColumn { values: self.values.into_iter().collect(), width, codes, len }
     }
 }
 

@@ -25,6 +25,7 @@
 mod amount;
 mod amount_error;
 mod digits;
+mod rest;
 mod share;
 mod shares;
 mod split;
@@ -37,6 +38,7 @@ mod tests;
 
 pub use amount::{Amount, MAX_SCALE};
 pub use amount_error::AmountError;
+pub use rest::rest;
 pub use share::{Share, ShareError, Wide};
 pub use shares::{Shares, SharesError};
 pub use split::{MIN_SPLIT_SCALE, Splitter};

@@ -1,10 +1,11 @@
 //! Building a batch of rows.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
+use foldhash::HashMap;
+
 use super::batch::{PieceHasher, RowBatch, SplitHasher, put_share};
-use super::dimensions::Dimensions;
+use super::dimensions::DimensionsBuilder;
 use super::{DimensionRef, OTHERS, PARTS_MAX, PartsMoney, RowDimension, RowMoney};
 use crate::column::AmountColumn;
 use crate::hash::Hash128;
@@ -15,7 +16,7 @@ use crate::money::{Amount, Share};
 #[derive(Debug, Default)]
 pub struct RowBuilder {
     len: usize,
-    dimensions: Vec<RowDimension>,
+    dimensions: DimensionsBuilder,
     dimension_hashes: Vec<Hash128>,
     dimension_places: HashMap<Hash128, u32>,
     parts: Vec<u8>,
@@ -27,8 +28,6 @@ pub struct RowBuilder {
     splits: Vec<u32>,
     amount: AmountColumn,
     others: [AmountColumn; OTHERS],
-    /// Bytes of the dimensions' texts.
-    texts: usize,
     hasher: PieceHasher,
     scratch: Vec<u8>,
 }
@@ -51,7 +50,12 @@ impl RowBuilder {
     pub fn size(&self) -> usize {
         let others = self.others.iter().map(AmountColumn::size).sum::<usize>();
         let splits = self.parts.len() + 2 * self.part_dimensions.len() + self.shares.len();
-        self.texts + splits + self.lines.len() + 2 * self.splits.len() + self.amount.size() + others
+        self.dimensions.size()
+            + splits
+            + self.lines.len()
+            + 2 * self.splits.len()
+            + self.amount.size()
+            + others
     }
 
     /// The place of a dimension.
@@ -60,11 +64,7 @@ impl RowBuilder {
         if let Some(place) = self.dimension_places.get(&hash) {
             return *place;
         }
-        let place = self.dimensions.len() as u32;
-        let texts = [dimension.rule, dimension.identity, dimension.owner, dimension.method];
-        let detail = dimension.detail.map_or(0, str::len);
-        self.texts += texts.iter().map(|text| text.len() + 3).sum::<usize>() + detail + 8;
-        self.dimensions.push(dimension.to_owned());
+        let place = self.dimensions.push(dimension);
         self.dimension_hashes.push(hash);
         self.dimension_places.insert(hash, place);
         place
@@ -139,7 +139,7 @@ impl RowBuilder {
         let others = (0..).zip(done.others).filter(|(_, column)| column.size() > 0);
         RowBatch {
             len: done.len as u32,
-            dimensions: Dimensions::new(&done.dimensions),
+            dimensions: done.dimensions.finish(),
             parts: done.parts.into_iter().map(i64::from).collect(),
             dimension: done.part_dimensions.into_iter().map(i64::from).collect(),
             shares: done.shares,

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CostType, Entry, RowDimension};
-use crate::column::{ColumnError, IntColumn, TextColumn, check_items};
+use super::{CostType, DimensionRef, Entry, RowDimension};
+use crate::column::{ColumnError, IntColumn, TextBuilder, TextColumn, check_items};
+use crate::time::BillingPeriod;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -21,25 +22,64 @@ pub(super) struct Dimensions {
     booking_period: Option<TextColumn>,
 }
 
-impl Dimensions {
-    pub(super) fn new(items: &[RowDimension]) -> Self {
+/// Collects [`Dimensions`].
+#[derive(Debug, Default)]
+pub(super) struct DimensionsBuilder {
+    rule: TextBuilder,
+    tier: Vec<u16>,
+    part: Vec<u16>,
+    identity: TextBuilder,
+    owner: TextBuilder,
+    cost_type: Vec<CostType>,
+    method: TextBuilder,
+    detail: TextBuilder,
+    entry: Vec<Entry>,
+    booking_period: Vec<Option<BillingPeriod>>,
+}
+
+impl DimensionsBuilder {
+    /// Appends one; its place.
+    pub(super) fn push(&mut self, dimension: DimensionRef<'_>) -> u32 {
+        let place = self.tier.len() as u32;
+        self.rule.push(Some(dimension.rule));
+        self.tier.push(dimension.tier);
+        self.part.push(dimension.part);
+        self.identity.push(Some(dimension.identity));
+        self.owner.push(Some(dimension.owner));
+        self.cost_type.push(dimension.cost_type);
+        self.method.push(Some(dimension.method));
+        self.detail.push(dimension.detail);
+        self.entry.push(dimension.entry);
+        self.booking_period.push(dimension.booking_period);
+        place
+    }
+
+    /// About as many bytes as they will have.
+    pub(super) fn size(&self) -> usize {
+        let texts = [&self.rule, &self.identity, &self.owner, &self.method, &self.detail];
+        texts.iter().map(|texts| texts.size()).sum::<usize>() + 4 * self.tier.len()
+    }
+
+    pub(super) fn finish(self) -> Dimensions {
         let booking: Vec<_> =
-            items.iter().map(|d| d.booking_period.map(|p| p.to_string())).collect();
+            self.booking_period.iter().map(|period| period.map(|p| p.to_string())).collect();
         let some = booking.iter().any(Option::is_some);
-        Self {
-            rule: items.iter().map(|d| Some(d.rule.as_str())).collect(),
-            tier: items.iter().map(|d| i64::from(d.tier)).collect(),
-            part: items.iter().map(|d| i64::from(d.part)).collect(),
-            identity: items.iter().map(|d| Some(d.identity.as_str())).collect(),
-            owner: items.iter().map(|d| Some(d.owner.as_str())).collect(),
-            cost_type: items.iter().map(|d| d.cost_type as i64).collect(),
-            method: items.iter().map(|d| Some(d.method.as_str())).collect(),
-            detail: items.iter().map(|d| d.detail.as_deref()).collect(),
-            entry: items.iter().map(|d| d.entry as i64).collect(),
+        Dimensions {
+            rule: self.rule.finish(),
+            tier: self.tier.into_iter().map(i64::from).collect(),
+            part: self.part.into_iter().map(i64::from).collect(),
+            identity: self.identity.finish(),
+            owner: self.owner.finish(),
+            cost_type: self.cost_type.into_iter().map(|cost_type| cost_type as i64).collect(),
+            method: self.method.finish(),
+            detail: self.detail.finish(),
+            entry: self.entry.into_iter().map(|entry| entry as i64).collect(),
             booking_period: some.then(|| booking.iter().map(Option::as_deref).collect()),
         }
     }
+}
 
+impl Dimensions {
     pub(super) fn open(&self) -> Result<Vec<RowDimension>, ColumnError> {
         let len = self.rule.len();
         check_items(len)?;
