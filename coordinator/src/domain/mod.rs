@@ -1,5 +1,7 @@
 //! Pure rules of the coordinator: no I/O, no clock.
 
 pub mod backoff;
+pub mod guard;
+pub mod lifetime;
 pub mod pack;
 pub mod unit;

@@ -404,6 +404,10 @@ fn tests_and_emitters() {
         "2:21: `max_drop` is \"120%\" (a percentage lies between 0 and 100)",
     );
     one(
+        "guards: { min_wall: 24 }",
+        "2:21: `min_wall` is \"24\" (write a number with its unit, such as 90s, 30m, 24h, 5d or 2w)",
+    );
+    one(
         "guards: { zero_gather_threshold: 0 }",
         "2:34: `zero_gather_threshold` is \"0\" (write a whole number, 1 or more, or never)",
     );
