@@ -53,6 +53,7 @@ impl Leader {
         let mut tasks = Vec::new();
         let mut budget = Budget::new(StateStore::tasks_count_in_txn(&txn).await?);
         self.take_overdue_back(&txn).await?;
+        self.decisions_apply(&txn).await?;
         // What was restored goes on before more is restored, and new lines do not wait for a long history.
         self.plan_units(&txn, &mut budget, &mut tasks).await?;
         self.plan_restores(&txn, &mut budget, &mut tasks).await?;
@@ -131,6 +132,7 @@ impl Leader {
             let Some(entry) = self.config(&due.tenant) else { continue };
             let at = (&due.tenant, &due.source);
             let known = StateStore::units_known_in_txn(txn, at).await?;
+            let inventory = StateStore::inventory_in_force_in_txn(txn, at).await?;
             let today = today();
             let back = |days: Option<u32>| days.and_then(|d| today.plus_days(-i64::from(d)).ok());
             let GatherDue { cursor, .. } = &due;
@@ -147,6 +149,7 @@ impl Leader {
                     .collect(),
                 cursor: cursor.clone().map(ByteBuf::from),
                 rehash: false,
+                inventory: inventory.map(|(_, content)| content),
             });
             let generation = one(StateStore::generations_draw_in_txn(txn, 1).await?)?;
             let out = StateStore::task_add_in_txn(txn, &Step::Gather, at, None, generation, &task)
@@ -235,11 +238,13 @@ impl Leader {
         let config = units.first().map(|unit| unit.config).unwrap_or_default();
         let (step, event, task) = match work {
             Work::Resolve => {
+                let inventory = StateStore::inventory_in_force_in_txn(txn, at).await?;
+                let inventory = inventory.map(|(generation, _)| generation);
                 let unit = |(unit, generation): (&UnitRow, Generation)| ResolveUnit {
                     date: unit.key.date,
                     generation,
                     lines: unit.lines.clone(),
-                    inventory: None,
+                    inventory,
                 };
                 let task = Task::Resolve(Resolve { config, units: numbered().map(unit).collect() });
                 (Step::Resolve, UnitEvent::ResolveSent, task)

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::cut::{Cut, Ended, cut};
 use crate::error::GatherError;
+use crate::inventory::inventory;
 use crate::ports::{EcosystemPlugin, GatherRequest, Harvest, Watch};
 use crate::window::Window;
 
@@ -29,7 +30,7 @@ pub async fn gather(
     request: GatherRequest,
 ) -> Result<Vec<Report>, GatherError> {
     let (task, watch) = (request.task.clone(), request.watch.clone());
-    let harvest = plugin.cost_input().collect(request).await?;
+    let harvest = plugin.cost_input().collect(request.clone()).await?;
     let (sender, cuts) = mpsc::channel(CUTS_AHEAD);
     let cutting = tokio::task::spawn_blocking({
         let task = task.clone();
@@ -37,7 +38,11 @@ pub async fn gather(
     });
     publish(context, cuts).await?;
     let (harvest, ended) = cutting.await.map_err(|e| GatherError::Thread(e.to_string()))??;
-    Ok(vec![Report::GatherDone(done(harvest.as_ref(), ended, &task))])
+    let (inventory, warnings) = inventory(context, plugin, &request).await?;
+    let mut done = done(harvest.as_ref(), ended, &task);
+    done.warnings.extend(warnings);
+    done.inventory = inventory;
+    Ok(vec![Report::GatherDone(done)])
 }
 
 type Cutting = Result<(Box<dyn Harvest>, Ended), GatherError>;
@@ -115,5 +120,6 @@ fn done(harvest: &dyn Harvest, ended: Ended, task: &Gather) -> GatherDone {
         cursor: ended.cursor.map(ByteBuf::from),
         final_before: None,
         provider_columns: summary.provider_columns.clone(),
+        inventory: None,
     }
 }

@@ -5,6 +5,7 @@
 //! | [`ports`] | what a kind of source must be able to do |
 //! | [`sources`] | the kinds: `focus`, `synthetic` |
 //! | [`gather`], [`cut`] | one gather: collect all, publish what changed, say so |
+//! | [`inventory`] | what the services of a source list, as one whole |
 //! | [`resolve`] | resolutions of units |
 //! | [`spool`], [`quarantine`] | temporary storage that bounds memory |
 //! | [`identity`], [`window`] | what makes a line that line; which dates are asked for (pure) |
@@ -14,6 +15,7 @@ pub mod cut;
 pub mod error;
 pub mod gather;
 pub mod identity;
+pub mod inventory;
 pub mod keeper;
 pub mod ports;
 pub mod quarantine;

@@ -5,6 +5,7 @@
 //! | [`EcosystemPlugin`] | a kind of source with its settings: `focus`, `synthetic` |
 //! | [`CostInput`] | reads the bill, all of it, before anything is published |
 //! | [`Harvest`] | what one gather found: hands out its lines date by date, in canonical order |
+//! | [`ServiceHandler`] | lists the resources and identities of one service of the source |
 //! | [`IdentityResolver`] | says who could have caused the costs of a date |
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use futures_util::future::BoxFuture;
 use proto::config::TenantConfig;
 use proto::hash::Hash128;
 use proto::ids::{SourceId, TenantId};
+use proto::inventory::InventoryBatch;
 use proto::line::BillingLineItem;
 use proto::manifest::Totals;
 use proto::report::{QuarantinedRecord, Warning};
@@ -29,6 +31,8 @@ use crate::error::GatherError;
 pub trait EcosystemPlugin: Send + Sync {
     /// Where its bill comes from.
     fn cost_input(&self) -> &dyn CostInput;
+    /// Who lists its resources and identities; none: a source of this kind has no inventory.
+    fn service_handlers(&self) -> Vec<&dyn ServiceHandler>;
     /// Who says who caused its costs; `None`: its lines say so themselves.
     fn identity_resolver(&self) -> Option<&dyn IdentityResolver>;
 }
@@ -58,6 +62,24 @@ pub struct GatherRequest {
     pub task: Arc<Gather>,
     /// Ticked while work advances, and asked whether to go on.
     pub watch: Watch,
+}
+
+/// Lists resources and identities of one service, all or nothing: what was not answered in full is an error, never an
+/// empty list. That one handler fails stops neither the others nor the lines, but nothing that it declares is then
+/// taken for deleted.
+pub trait ServiceHandler: Send + Sync {
+    /// What people call the service.
+    fn name(&self) -> &str;
+    /// Types of resources that it lists. A type may be declared by several.
+    fn resource_types(&self) -> Vec<String>;
+    /// Lists everything that there is now.
+    ///
+    /// # Errors
+    /// When any part of it cannot be had.
+    fn inventory<'a>(
+        &'a self,
+        request: &'a GatherRequest,
+    ) -> BoxFuture<'a, Result<InventoryBatch, GatherError>>;
 }
 
 /// Takes a line; an error ends the reading.

@@ -6,6 +6,7 @@ use crate::currency::Currency;
 use crate::envelope::{Body, MessageKind};
 use crate::hash::Hash128;
 use crate::ids::{EmitterId, Generation};
+use crate::inventory::GatheredInventory;
 use crate::manifest::{Manifest, Totals};
 use crate::money::Amount;
 use crate::time::{UnitDate, UtcSeconds};
@@ -101,6 +102,9 @@ pub struct GatherDone {
     /// Columns of the provider's own (`x_`) that the files read have, with values or without, in any order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub provider_columns: Vec<String>,
+    /// The source's resources and identities; `None`: a source of this kind has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<GatheredInventory>,
 }
 
 /// A date that a gather found.

@@ -63,6 +63,9 @@ pub struct Gather {
     /// Dates to publish again even though unchanged: their batches are gone.
     #[serde(default)]
     pub republish: Vec<UnitDate>,
+    /// [`crate::inventory::GatheredInventory::content`] of the inventory in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<Hash128>,
 }
 
 /// A date in force.

@@ -7,15 +7,16 @@ use deadpool_postgres::Transaction;
 use proto::envelope::Header;
 use proto::hash::Hash128;
 use proto::ids::{Generation, UnitKey};
-use proto::manifest::{Manifest, Totals};
+use proto::manifest::Manifest;
 use proto::report::{Failed, FailureClass, GatherDone};
 use proto::time::UnitDate;
 
+use super::inventory::{Arrived, Inventories};
 use super::{Applied, Source};
 use crate::domain::backoff::{ATTEMPTS_OF_A_RUN, pause};
 use crate::domain::unit::UnitEvent;
 use crate::leader::Leader;
-use crate::store::{StateError, StateStore, pack};
+use crate::store::{StateError, StateStore};
 
 impl Leader {
     pub(super) async fn is_gathering(
@@ -35,6 +36,7 @@ impl Leader {
         at: Source<'_>,
         header: &Header,
         done: &GatherDone,
+        inventories: &mut Inventories,
     ) -> Result<Applied, StateError> {
         let Some(entry) = self.config(at.0) else { return Ok(Applied::Done) };
         if !self.is_gathering(txn, at, header.generation).await? {
@@ -51,6 +53,19 @@ impl Leader {
             && quarantined == done.quarantined;
         if !complete {
             return Ok(Applied::Later);
+        }
+        let mut entities = None;
+        if let Some(inventory) = &done.inventory {
+            let read = inventories.remove(&stage);
+            match self.inventory_arrived(txn, at, inventory, read).await? {
+                Arrived::Here(found) => entities = found,
+                Arrived::Later => return Ok(Applied::Later),
+                Arrived::Unfit(reason) => {
+                    let again = Duration::ZERO;
+                    StateStore::gather_failed_in_txn(txn, at, &reason, again, None).await?;
+                    return Ok(Applied::Done);
+                }
+            }
         }
         let known = StateStore::units_known_in_txn(txn, at).await?;
         let in_force: BTreeMap<UnitDate, Hash128> =
@@ -78,20 +93,14 @@ impl Leader {
             .await?;
         }
         let found: BTreeSet<UnitDate> = done.dates.iter().map(|d| d.date).collect();
-        for date in in_force.into_keys().filter(|d| !found.contains(d)) {
-            if (done.covered_from..=done.covered_to).contains(&date) {
-                tracing::info!(tenant = %at.0, source = %at.1, %date, "the source no longer has this date: withdrawn");
-                let empty = empty_manifest(header);
-                let rules = entry.config.rules_hash(at.1, date)?;
-                self.date_in_force(
-                    txn,
-                    &key(date),
-                    &empty,
-                    &pack(&Totals::default())?,
-                    (entry.hash, rules),
-                )
-                .await?;
-            }
+        let covered = (done.covered_from, done.covered_to);
+        let is_gone =
+            |date: &UnitDate| !found.contains(date) && (covered.0..=covered.1).contains(date);
+        let gone = in_force.into_keys().filter(is_gone).collect();
+        self.dates_gone(txn, at, entry, stage, (covered, &found, &gone)).await?;
+        if let Some(inventory) = &done.inventory {
+            let by = (header.generation, &entry.config.guards);
+            self.inventory_apply(txn, at, by, inventory, entities).await?;
         }
         for (date, lines) in StateStore::units_waiting_in_txn(txn, at).await? {
             if lines == 0 {
@@ -113,7 +122,7 @@ impl Leader {
         Ok(Applied::Done)
     }
 
-    async fn date_in_force(
+    pub(super) async fn date_in_force(
         &self,
         txn: &Transaction<'_>,
         key: &UnitKey,
@@ -145,9 +154,4 @@ impl Leader {
         tracing::warn!(tenant = %at.0, source = %at.1, attempts, class = ?failed.class, reason = failed.reason, "a gather failed");
         StateStore::gather_failed_in_txn(txn, at, &failed.reason, pause(attempts), given_up).await
     }
-}
-
-/// A date without lines: visible as a generation with 0 rows.
-fn empty_manifest(header: &Header) -> Manifest {
-    proto::manifest::ManifestBuilder::default().finish(header.generation, header.attempt)
 }

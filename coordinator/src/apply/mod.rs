@@ -1,6 +1,8 @@
 //! Reports in: applied in groups, a savepoint each; one bad report is refused, the rest commit.
 
 mod gather;
+mod inventory;
+mod withdraw;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use proto::time::UnitDate;
 use runtime::inbox::Delivery;
 use runtime::store::StoreError;
 
+use self::inventory::{Decoded, Inventories};
 use crate::domain::backoff::{EQUAL_ERRORS_MAX, pause, without_generation};
 use crate::domain::unit::{UnitEvent, UnitState};
 use crate::leader::Leader;
@@ -67,7 +70,10 @@ impl Leader {
     /// When Postgres cannot be used or another coordinator leads: the reports are delivered again.
     pub async fn apply(&mut self, deliveries: Vec<Delivery>) -> Result<(), StateError> {
         let mut after = After::default();
-        let outcomes = match self.apply_group(&deliveries, &mut after).await {
+        let reports: Vec<Decoded> =
+            deliveries.iter().map(|delivery| envelope::decode(delivery.payload())).collect();
+        let inventories = self.inventories_read(&reports).await;
+        let outcomes = match self.apply_group(reports, inventories, &mut after).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 for delivery in &deliveries {
@@ -106,16 +112,17 @@ impl Leader {
 
     async fn apply_group(
         &self,
-        deliveries: &[Delivery],
+        reports: Vec<Decoded>,
+        mut inventories: Inventories,
         after: &mut After,
     ) -> Result<Vec<Applied>, StateError> {
-        let mut outcomes = Vec::with_capacity(deliveries.len());
+        let mut outcomes = Vec::with_capacity(reports.len());
         let mut answered = HashSet::new();
         let mut client = self.state.store.client().await?;
         let mut txn = client.transaction().await.map_err(StoreError::sql("begin"))?;
         lead_check_in_txn(&txn, self.state.epoch).await?;
-        for delivery in deliveries {
-            let (header, report) = match envelope::decode::<Report>(delivery.payload()) {
+        for decoded in reports {
+            let (header, report) = match decoded {
                 Ok(decoded) => decoded,
                 Err(error) => {
                     outcomes.push(Applied::Refused(error.to_string()));
@@ -126,7 +133,7 @@ impl Leader {
             let savepoint =
                 txn.savepoint("report").await.map_err(StoreError::sql("set a savepoint"))?;
             let mut more = After::default();
-            match self.apply_one(&savepoint, &header, report, &mut more).await {
+            match self.apply_one(&savepoint, &header, report, (&mut inventories, &mut more)).await {
                 Ok(applied) => {
                     savepoint.commit().await.map_err(StoreError::sql("release a savepoint"))?;
                     after.merge(more);
@@ -175,7 +182,7 @@ impl Leader {
         txn: &Transaction<'_>,
         header: &Header,
         report: Report,
-        after: &mut After,
+        (inventories, after): (&mut Inventories, &mut After),
     ) -> Result<Applied, StateError> {
         let Some(source) = &header.source else {
             let why = "the header names no source".to_owned();
@@ -205,7 +212,9 @@ impl Leader {
                     .await?;
                 }
             }
-            Report::GatherDone(done) => return self.gather_done(txn, at, header, &done).await,
+            Report::GatherDone(done) => {
+                return self.gather_done(txn, at, header, &done, inventories).await;
+            }
             Report::Resolved(units) => {
                 for unit in &units {
                     self.resolved(txn, at, unit).await?;

@@ -9,6 +9,46 @@ use proto::config::Guards;
 use proto::ids::Generation;
 use proto::time::UtcSeconds;
 
+/// What a population is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Resources of one type.
+    Resource,
+    /// Identities of one type.
+    Identity,
+    /// Visible dates.
+    Date,
+}
+
+impl Class {
+    /// As stored.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Resource => "resource",
+            Self::Identity => "identity",
+            Self::Date => "date",
+        }
+    }
+    /// How many may be missing without a doubt, whatever the percentage.
+    #[must_use]
+    pub fn few(self) -> u64 {
+        match self {
+            Self::Resource | Self::Identity => 10,
+            Self::Date => 2,
+        }
+    }
+}
+
+impl std::str::FromStr for Class {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Self::Resource, Self::Identity, Self::Date];
+        let class = all.into_iter().find(|class| class.word() == text);
+        class.ok_or_else(|| format!("{text:?} is no class of a population"))
+    }
+}
+
 /// What is remembered of a population from gather to gather.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Streak {
@@ -36,15 +76,6 @@ pub struct Census {
     pub found: u64,
 }
 
-/// How many may be missing without a doubt, whatever the percentage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Few(pub u64);
-
-/// Of resources and identities.
-pub const FEW_ENTITIES: Few = Few(10);
-/// Of visible dates.
-pub const FEW_DATES: Few = Few(2);
-
 /// What a gather lets happen to the missing of a population.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -60,8 +91,9 @@ pub enum Verdict {
 
 /// Whether a gather is doubtful: it found nothing of what lives, or far less.
 #[must_use]
-pub fn is_doubtful(guards: &Guards, few: Few, census: Census) -> bool {
-    census.missing > 0 && (census.found == 0 || (census.missing > few.0 && exceeds(guards, census)))
+pub fn is_doubtful(guards: &Guards, class: Class, census: Census) -> bool {
+    census.missing > 0
+        && (census.found == 0 || (census.missing > class.few() && exceeds(guards, census)))
 }
 
 /// Whether more than the allowed percentage is missing. Exact: percent = mantissa / 10^scale.
@@ -81,7 +113,7 @@ fn exceeds(guards: &Guards, Census { active, missing, .. }: Census) -> bool {
 #[must_use]
 pub fn judge(
     guards: &Guards,
-    few: Few,
+    class: Class,
     streak: Streak,
     census: Census,
     (generation, at): (Generation, UtcSeconds),
@@ -90,7 +122,7 @@ pub fn judge(
         return (streak, Verdict::Nothing);
     }
     let calm = Streak { length: 0, first_at: None, counted: generation };
-    if !is_doubtful(guards, few, census) {
+    if !is_doubtful(guards, class, census) {
         return (calm, if census.missing == 0 { Verdict::Nothing } else { Verdict::All });
     }
     let first_at = streak.first_at.unwrap_or(at);
@@ -128,13 +160,13 @@ mod tests {
     }
 
     /// Gathers in a row: when, how many live, how many of them are missing.
-    fn verdicts(guards: &Guards, few: Few, gathers: &[(i64, u64, u64)]) -> Vec<Verdict> {
+    fn verdicts(guards: &Guards, class: Class, gathers: &[(i64, u64, u64)]) -> Vec<Verdict> {
         let mut streak = Streak::NONE;
         let mut judged = Vec::new();
         for (number, (at, active, missing)) in (1..).zip(gathers) {
             let census = census(*active, *missing);
             let by = (Generation(number), UtcSeconds(*at));
-            let (next, verdict) = judge(guards, few, streak, census, by);
+            let (next, verdict) = judge(guards, class, streak, census, by);
             streak = next;
             judged.push(verdict);
         }
@@ -144,7 +176,8 @@ mod tests {
     #[test]
     fn nothing_found_waits_for_the_third_gather_and_a_day() {
         use Verdict::{All, Lasting, Nothing, Wait};
-        let of = |gathers: &[(i64, u64, u64)]| verdicts(&Guards::default(), FEW_ENTITIES, gathers);
+        let of =
+            |gathers: &[(i64, u64, u64)]| verdicts(&Guards::default(), Class::Resource, gathers);
         // Three within a minute delete nothing.
         assert_eq!(of(&[(0, 1000, 1000), (20, 1000, 1000), (40, 1000, 1000)]), [Wait; 3]);
         // Neither does a day with two of them.
@@ -162,8 +195,9 @@ mod tests {
     #[test]
     fn a_large_drop_waits_likewise() {
         use Verdict::{All, Lasting, Wait};
-        let of =
-            |active, missing| verdicts(&Guards::default(), FEW_ENTITIES, &[(0, active, missing)]);
+        let of = |active, missing| {
+            verdicts(&Guards::default(), Class::Resource, &[(0, active, missing)])
+        };
         assert_eq!(of(1000, 999), [Wait]);
         assert_eq!(of(1000, 201), [Wait]);
         assert_eq!(of(1000, 200), [All], "20 % is not more than 20 %");
@@ -173,12 +207,13 @@ mod tests {
         let replaced = |n| {
             is_doubtful(
                 &Guards::default(),
-                FEW_ENTITIES,
+                Class::Resource,
                 Census { active: n, missing: n, found: n },
             )
         };
         assert!(!replaced(1) && replaced(1000));
-        let of = |gathers: &[(i64, u64, u64)]| verdicts(&Guards::default(), FEW_ENTITIES, gathers);
+        let of =
+            |gathers: &[(i64, u64, u64)]| verdicts(&Guards::default(), Class::Resource, gathers);
         // One kind of doubt goes on where the other left.
         assert_eq!(of(&[(0, 90, 90), (9, 90, 45), (DAY, 90, 45)]), [Wait, Wait, Lasting]);
     }
@@ -186,7 +221,8 @@ mod tests {
     #[test]
     fn dates_are_few_when_they_are_two() {
         use Verdict::{All, Wait};
-        let of = |active, missing| verdicts(&Guards::default(), FEW_DATES, &[(0, active, missing)]);
+        let of =
+            |active, missing| verdicts(&Guards::default(), Class::Date, &[(0, active, missing)]);
         assert_eq!(of(10, 3), [Wait]);
         assert_eq!(of(15, 3), [All]);
         assert_eq!(of(9, 2), [All]);
@@ -200,17 +236,17 @@ mod tests {
             ..Guards::default()
         };
         let doubtful = |guards: &Guards, active, missing| {
-            is_doubtful(guards, FEW_ENTITIES, census(active, missing))
+            is_doubtful(guards, Class::Resource, census(active, missing))
         };
         assert!(!doubtful(&percent("33.3"), 1000, 333) && doubtful(&percent("33.3"), 1000, 334));
         assert!(doubtful(&percent("0"), 100_000, 11) && !doubtful(&percent("100"), 1000, 999));
         assert!(doubtful(&percent("100"), 1000, 1000), "nothing found is always doubtful");
         let never = Guards { zero_gather_threshold: None, ..Guards::default() };
         let gathers: Vec<_> = (0..50).map(|n| (n * DAY, 9, 9)).collect();
-        assert!(verdicts(&never, FEW_ENTITIES, &gathers).iter().all(|v| *v == Verdict::Wait));
+        assert!(verdicts(&never, Class::Resource, &gathers).iter().all(|v| *v == Verdict::Wait));
         let hasty =
             Guards { zero_gather_threshold: Some(1), min_wall_seconds: 0, ..Guards::default() };
-        assert_eq!(verdicts(&hasty, FEW_ENTITIES, &[(7, 9, 9)]), [Verdict::Lasting]);
+        assert_eq!(verdicts(&hasty, Class::Resource, &[(7, 9, 9)]), [Verdict::Lasting]);
     }
 
     #[test]
@@ -220,10 +256,10 @@ mod tests {
         let mut streak = Streak::NONE;
         for _ in 0..9 {
             let by = (Generation(7), UtcSeconds(0));
-            streak = judge(&guards, FEW_ENTITIES, streak, census, by).0;
+            streak = judge(&guards, Class::Resource, streak, census, by).0;
         }
         assert_eq!(streak.length, 1);
-        let old = judge(&guards, FEW_ENTITIES, streak, census, (Generation(6), UtcSeconds(9)));
+        let old = judge(&guards, Class::Resource, streak, census, (Generation(6), UtcSeconds(9)));
         assert_eq!(old, (streak, Verdict::Nothing));
     }
 
@@ -244,9 +280,9 @@ mod tests {
                 at += pause;
                 let census = census(active, active * percent / 100);
                 let (next, verdict) =
-                    judge(&guards, FEW_ENTITIES, streak, census, (Generation(number), UtcSeconds(at)));
+                    judge(&guards, Class::Resource, streak, census, (Generation(number), UtcSeconds(at)));
                 streak = next;
-                if is_doubtful(&guards, FEW_ENTITIES, census) {
+                if is_doubtful(&guards, Class::Resource, census) {
                     doubts.push(at);
                     let lasted = doubts.len() >= threshold as usize && at - doubts[0] >= wall as i64;
                     prop_assert_eq!(verdict, if lasted { Verdict::Lasting } else { Verdict::Wait });

@@ -148,16 +148,15 @@ fn again<F>(
     }
 }
 
-/// When a lifetime that runs `from` ends, given the end that it should have: never before it has begun.
-#[must_use]
-pub fn end(from: Option<UtcSeconds>, ends: UtcSeconds) -> UtcSeconds {
-    from.map_or(ends, |from| ends.max(UtcSeconds(from.0.saturating_add(1))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// As the statement that ends what is missing: never before it has begun.
+    fn end(from: Option<UtcSeconds>, ends: UtcSeconds) -> UtcSeconds {
+        from.map_or(ends, |from| ends.max(UtcSeconds(from.0.saturating_add(1))))
+    }
 
     fn t(seconds: i64) -> UtcSeconds {
         UtcSeconds(seconds)

@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod guard;
+pub mod inventory;
 pub mod lifetime;
 pub mod pack;
 pub mod unit;

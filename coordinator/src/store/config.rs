@@ -85,6 +85,7 @@ impl StateStore {
                     &[&tenant.as_str(), &source.id.as_str(), &kind],
                 )
                 .await?;
+                Self::unallocated_ensure_in_txn(&txn, (tenant, &source.id)).await?;
                 // Another way to read the same files: everything is read again.
                 let sql = "update source_state set settled_run = null
                            where tenant = $1 and source = $2 and gather_hash is not null and gather_hash <> $3";

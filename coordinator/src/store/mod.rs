@@ -3,6 +3,8 @@
 mod config;
 mod emit;
 mod gather;
+mod guard;
+mod inventory;
 mod lead;
 mod remove;
 mod run;
@@ -12,6 +14,7 @@ mod unit;
 pub use config::ConfigInForce;
 pub use emit::EmissionDue;
 pub use gather::{GatherDue, SourceRow, StagedDate};
+pub use guard::{Counted, Decision, VisibleDate};
 pub use remove::RemovalDue;
 pub use run::Unsettled;
 pub use task::Outgoing;

@@ -69,14 +69,15 @@ impl DataError {
     }
 }
 
-/// Publishes the batches of one unit and attempt, one in flight while the next is built, and collects their manifest.
+/// Publishes the batches of one unit, or of a source's inventory, and attempt, one in flight while the next is built, and collects their manifest.
 pub struct BatchWriter {
     bus: Bus,
     stream: Stream,
     address: UnitAddress,
     tenant: TenantId,
     source: SourceId,
-    date: UnitDate,
+    /// `None`: of all dates.
+    date: Option<UnitDate>,
     generation: Generation,
     attempt: Attempt,
     in_flight: Option<JoinHandle<Result<Put, BusError>>>,
@@ -97,19 +98,41 @@ impl BatchWriter {
         attempt: Attempt,
     ) -> Self {
         let address = UnitAddress::new(stream, tenant, source, date, generation, attempt);
-        let (tenant, source) = (tenant.clone(), source.clone());
-        let manifest = ManifestBuilder::default();
+        Self::at(bus, (stream, address), (tenant, source), Some(date), (generation, attempt))
+    }
+
+    /// A writer of what a gather found of (tenant, source) as a whole: its resources and identities.
+    #[must_use]
+    pub fn of_inventory(
+        bus: &Bus,
+        tenant: &TenantId,
+        source: &SourceId,
+        generation: Generation,
+        attempt: Attempt,
+    ) -> Self {
+        let address = UnitAddress::inventory(tenant, source, generation, attempt);
+        let to = (Stream::Inventory, address);
+        Self::at(bus, to, (tenant, source), None, (generation, attempt))
+    }
+
+    fn at(
+        bus: &Bus,
+        (stream, address): (Stream, UnitAddress),
+        (tenant, source): (&TenantId, &SourceId),
+        date: Option<UnitDate>,
+        (generation, attempt): (Generation, Attempt),
+    ) -> Self {
         Self {
             bus: bus.clone(),
             stream,
             address,
-            tenant,
-            source,
+            tenant: tenant.clone(),
+            source: source.clone(),
             date,
             generation,
             attempt,
             in_flight: None,
-            manifest,
+            manifest: ManifestBuilder::default(),
         }
     }
 
@@ -120,8 +143,11 @@ impl BatchWriter {
     pub async fn write<B: Body>(&mut self, body: &B, items: usize) -> Result<(), DataError> {
         let header = Header::new::<B>(self.tenant.clone(), self.generation, self.attempt)
             .of_source(self.source.clone())
-            .of_date(self.date)
             .of_batch(self.manifest.next_batch());
+        let header = match self.date {
+            Some(date) => header.of_date(date),
+            None => header,
+        };
         let payload = envelope::encode(&header, body)?;
         if payload.len() > BATCH_BYTES_MAX {
             return Err(DataError::Oversized(payload.len()));
@@ -182,6 +208,22 @@ impl<B: Body> BatchReader<B> {
     ) -> Self {
         let address =
             UnitAddress::new(stream, tenant, source, date, manifest.generation, manifest.attempt);
+        Self::at(bus, stream, address, manifest)
+    }
+
+    /// A reader of a gather's resources and identities.
+    #[must_use]
+    pub fn of_inventory(
+        bus: &Bus,
+        tenant: &TenantId,
+        source: &SourceId,
+        manifest: &Manifest,
+    ) -> Self {
+        let address = UnitAddress::inventory(tenant, source, manifest.generation, manifest.attempt);
+        Self::at(bus, Stream::Inventory, address, manifest)
+    }
+
+    fn at(bus: &Bus, stream: Stream, address: UnitAddress, manifest: &Manifest) -> Self {
         let rest = (0..).zip(manifest.batches.iter().copied()).collect();
         Self { bus: bus.clone(), stream, address, rest, ahead: VecDeque::new(), body: PhantomData }
     }

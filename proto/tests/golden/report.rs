@@ -1,6 +1,7 @@
 //! Reports: every variant.
 
 use proto::ids::{EmitterId, Generation};
+use proto::inventory::GatheredInventory;
 use proto::report::{
     Committed, Emitted, Failed, FailureClass, GatherDone, GatheredDate, GatheredHash, Published,
     QuarantinedRecord, Removed, Report, Restored, Warning,
@@ -16,8 +17,13 @@ fn word(report: &Report) -> &'static str {
         Report::GatheredDate(_) => "gathered_date",
         Report::Quarantined(_) => "quarantined",
         // As it was before it named columns, and since.
-        Report::GatherDone(done) if done.provider_columns.is_empty() => "gather_done",
-        Report::GatherDone(_) => "gather_done_columns",
+        Report::GatherDone(done)
+            if done.provider_columns.is_empty() && done.inventory.is_none() =>
+        {
+            "gather_done"
+        }
+        Report::GatherDone(done) if done.inventory.is_none() => "gather_done_columns",
+        Report::GatherDone(_) => "gather_done_inventory",
         Report::Resolved(_) => "resolved",
         Report::Allocated(_) => "allocated",
         Report::Restored(_) => "restored",
@@ -38,8 +44,9 @@ pub fn cases() -> Vec<Case> {
     let reports = [
         gathered_date(),
         quarantined(),
-        gather_done(&[]),
-        gather_done(&["x_Discount"]),
+        gather_done(&[], None),
+        gather_done(&["x_Discount"], None),
+        gather_done(&[], Some(inventory())),
         Report::Resolved(vec![published()]),
         Report::Allocated(vec![published(), Published { warnings: vec![], ..published() }]),
         restored(),
@@ -74,7 +81,7 @@ fn quarantined() -> Report {
     Report::Quarantined(vec![full, bare])
 }
 
-fn gather_done(columns: &[&str]) -> Report {
+fn gather_done(columns: &[&str], inventory: Option<GatheredInventory>) -> Report {
     let date =
         |text: &str, unchanged| GatheredHash { date: day(text), hash: hash(text), unchanged };
     Report::GatherDone(GatherDone {
@@ -89,7 +96,17 @@ fn gather_done(columns: &[&str]) -> Report {
         cursor: Some(serde_bytes::ByteBuf::from(b"{}".to_vec())),
         final_before: Some(day("2024-09-15")),
         provider_columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+        inventory,
     })
+}
+
+fn inventory() -> GatheredInventory {
+    GatheredInventory {
+        found: manifest(),
+        unchanged: true,
+        resource_types: vec!["connector".into(), "kafka_cluster".into()],
+        identities: false,
+    }
 }
 
 fn published() -> Published {

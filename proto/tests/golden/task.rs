@@ -1,5 +1,6 @@
 //! Tasks: every variant.
 
+use proto::hash::Hash128;
 use proto::ids::{Attempt, DriverId, EmitterId, Generation};
 use proto::manifest::{Manifest, ManifestBuilder};
 use proto::task::{
@@ -13,7 +14,9 @@ use crate::{Case, amount, case, day, hash};
 /// A variant without a word here does not compile.
 fn word(task: &Task) -> &'static str {
     match task {
-        Task::Gather(_) => "gather",
+        // As it was before it named an inventory, and since.
+        Task::Gather(task) if task.inventory.is_none() => "gather",
+        Task::Gather(_) => "gather_inventory",
         Task::Resolve(_) => "resolve",
         Task::Driver(_) => "driver",
         Task::Allocate(_) => "allocate",
@@ -27,7 +30,8 @@ fn word(task: &Task) -> &'static str {
 
 pub fn cases() -> Vec<Case> {
     let tasks = [
-        gather(),
+        gather(None),
+        gather(Some(hash("inventory"))),
         resolve(),
         driver(),
         allocate(),
@@ -57,7 +61,7 @@ pub fn manifest() -> Manifest {
     builder.finish(Generation(41), Attempt(u64::MAX))
 }
 
-fn gather() -> Task {
+fn gather(inventory: Option<Hash128>) -> Task {
     Task::Gather(Gather {
         config: hash("config"),
         folder: "/etc/apportion".into(),
@@ -68,6 +72,7 @@ fn gather() -> Task {
         cursor: Some(serde_bytes::ByteBuf::from(vec![0, 255, 1])),
         rehash: true,
         republish: vec![day("2024-09-29")],
+        inventory,
     })
 }
 

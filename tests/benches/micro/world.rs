@@ -53,6 +53,7 @@ impl World {
             cursor: None,
             rehash: false,
             republish: Vec::new(),
+            inventory: None,
         }
     }
 

@@ -10,6 +10,7 @@ use proto::config::{
 };
 use proto::envelope::{self, Body, Header};
 use proto::ids::{Attempt, Generation, SourceId, TenantId};
+use proto::inventory::{GatheredInventory, InventoryBatch};
 use proto::line::Measure;
 use proto::manifest::Manifest;
 use proto::report::{Failed, GatherDone, GatheredDate, QuarantinedRecord, Report};
@@ -99,13 +100,15 @@ pub fn gather(folder: &std::path::Path) -> Gather {
         cursor: None,
         rehash: false,
         republish: Vec::new(),
+        inventory: None,
     }
 }
 
 /// The gather that follows one that ended so.
 pub fn after(gather: &Gather, done: &GatherDone) -> Gather {
     let known = done.dates.iter().map(|d| KnownDate { date: d.date, hash: d.hash }).collect();
-    Gather { known, cursor: done.cursor.clone(), ..gather.clone() }
+    let inventory = done.inventory.as_ref().map(GatheredInventory::content);
+    Gather { known, cursor: done.cursor.clone(), inventory, ..gather.clone() }
 }
 
 pub fn resolve(units: &[(UnitDate, i64, &Manifest)]) -> Task {
@@ -195,4 +198,16 @@ pub async fn batches<B: Body>(
         found.push(batch);
     }
     found
+}
+
+/// What a gather found.
+pub async fn inventory(bus: &Bus, id: &str, manifest: &Manifest) -> InventoryBatch {
+    let mut reader = BatchReader::of_inventory(bus, &tenant(), &source(id), manifest);
+    let mut all = InventoryBatch::default();
+    while let Some(batch) = reader.next().await.unwrap() {
+        let InventoryBatch { resources, identities } = batch;
+        all.resources.extend(resources);
+        all.identities.extend(identities);
+    }
+    all
 }

@@ -16,7 +16,7 @@ use runtime::settings::Settings;
 #[cfg(test)]
 mod desk;
 
-use desk::{after, answer, batches, gather, publish_config, resolve, send};
+use desk::{after, answer, batches, gather, inventory, publish_config, resolve, send};
 
 const HEADER: &str =
     "BilledCost,ListCost,BillingCurrency,ChargePeriodStart,ChargePeriodEnd,ResourceId,Tags\n";
@@ -127,9 +127,20 @@ async fn made(bus: &Bus) {
     let first = answer(bus, 20).await;
     let done = first.done.unwrap();
     assert_eq!((first.dates.len(), done.records), (2, 7_200));
+    let told = done.inventory.clone().unwrap();
+    assert!(!told.unchanged && told.identities && told.resource_types == ["synthetic"]);
+    let found = inventory(bus, "made", &told.found).await;
+    assert_eq!((found.resources.len(), found.identities.len()), (900, 50));
+    let mut hash = SetHash::default();
+    found.resources.iter().for_each(|item| hash.add(item.hash()));
+    found.identities.iter().for_each(|item| hash.add(item.hash()));
+    assert_eq!((hash.value(), told.found.items), (told.found.hash, 950));
     send(bus, "made", 21, &Task::Gather(after(&task, &done))).await;
     let again = answer(bus, 21).await;
-    assert!(again.dates.is_empty() && again.done.unwrap().dates.iter().all(|d| d.unchanged));
+    let again_done = again.done.unwrap();
+    assert!(again.dates.is_empty() && again_done.dates.iter().all(|d| d.unchanged));
+    let same = again_done.inventory.unwrap();
+    assert!(same.unchanged && same.found.batches.is_empty() && same.content() == told.content());
 
     let units: Vec<_> = first.dates.iter().zip(30..).map(|(d, g)| (d.date, g, &d.lines)).collect();
     send(bus, "made", 22, &resolve(&units)).await;

@@ -110,6 +110,12 @@ impl Desk {
         self.run_again(run).await;
     }
 
+    /// Another run starts over the same state, with another kind of source.
+    pub async fn run_source(&mut self, run: &str, source: &str) {
+        write_source(self._folders.1.path(), source, "csv: { dir: out }");
+        self.run_again(run).await;
+    }
+
     pub async fn sweep(&mut self) {
         self.leader.sweep().await.unwrap();
     }
@@ -280,6 +286,22 @@ impl Desk {
         self.store.client().await.unwrap().execute(sql, &[]).await.unwrap()
     }
 
+    /// The one number that a query gives.
+    pub async fn number(&self, sql: &str) -> i64 {
+        self.store.client().await.unwrap().query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    /// Postgres' own words where it refuses.
+    pub async fn try_execute(&self, sql: &str) -> Result<u64, String> {
+        let done = self.store.client().await.unwrap().execute(sql, &[]).await;
+        done.map_err(|error| error.as_db_error().unwrap().message().to_owned())
+    }
+
+    /// Whose desk it is.
+    pub fn at(&self) -> (&TenantId, &SourceId) {
+        (&self.tenant, &self.source)
+    }
+
     pub async fn gather_again(&self) {
         assert_eq!(self.execute("update source_state set settled_run = null").await, 1);
     }
@@ -348,12 +370,14 @@ async fn lead(
 }
 
 fn write(config: &Path, emitters: &str) {
+    write_source(config, "{ kind: focus, files: [\"bill.csv\"] }", emitters);
+}
+
+fn write_source(config: &Path, source: &str, emitters: &str) {
     std::fs::create_dir_all(config.join("tenants")).unwrap();
     std::fs::write(
         config.join("tenants/acme.yaml"),
-        format!(
-            "sources:\n  cloud: {{ kind: focus, files: [\"bill.csv\"] }}\nemitters:\n  {emitters}\n"
-        ),
+        format!("sources:\n  cloud: {source}\nemitters:\n  {emitters}\n"),
     )
     .unwrap();
 }

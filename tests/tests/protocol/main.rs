@@ -8,10 +8,14 @@ mod emission;
 #[cfg(test)]
 mod incarnation;
 #[cfg(test)]
+mod inventory;
+#[cfg(test)]
 mod late;
 #[cfg(test)]
 mod removal;
 mod restore;
+#[cfg(test)]
+mod withdrawal;
 
 use desk::{Desk, lines, rows};
 use proto::ids::{Attempt, Generation};
@@ -42,6 +46,7 @@ fn done(dates: &[(&proto::manifest::Manifest, bool)]) -> Report {
         cursor: None,
         final_before: None,
         provider_columns: vec![],
+        inventory: None,
     })
 }
 

@@ -45,7 +45,9 @@ use proto::config::FocusSettings;
 pub use error::FocusError;
 
 use crate::error::GatherError;
-use crate::ports::{CostInput, EcosystemPlugin, GatherRequest, Harvest, IdentityResolver};
+use crate::ports::{
+    CostInput, EcosystemPlugin, GatherRequest, Harvest, IdentityResolver, ServiceHandler,
+};
 
 /// A `focus` source.
 pub struct Focus(pub FocusSettings);
@@ -53,6 +55,9 @@ pub struct Focus(pub FocusSettings);
 impl EcosystemPlugin for Focus {
     fn cost_input(&self) -> &dyn CostInput {
         self
+    }
+    fn service_handlers(&self) -> Vec<&dyn ServiceHandler> {
+        Vec::new()
     }
     fn identity_resolver(&self) -> Option<&dyn IdentityResolver> {
         None

@@ -1,8 +1,9 @@
-//! Source `synthetic`: seeded lines and resolutions, the yardstick of benchmarks.
+//! Source `synthetic`: seeded lines, inventory and resolutions, the yardstick of benchmarks.
 //!
 //! One line per date, resource and product; resolutions name `fanout` identities for each resource, so that each line
 //! becomes exactly `fanout` rows: the even products over `resource_active`, the others by the metric `usage`.
 
+mod inventory;
 mod lines;
 mod resolutions;
 
@@ -12,11 +13,14 @@ mod tests;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use proto::config::SyntheticSettings;
+use proto::inventory::InventoryBatch;
 use proto::resolution::IdentityResolution;
 use proto::time::{TimeError, UnitDate};
 
 use crate::error::GatherError;
-use crate::ports::{CostInput, EcosystemPlugin, GatherRequest, Harvest, IdentityResolver};
+use crate::ports::{
+    CostInput, EcosystemPlugin, GatherRequest, Harvest, IdentityResolver, ServiceHandler,
+};
 
 /// A `synthetic` source.
 pub struct Synthetic(pub SyntheticSettings);
@@ -24,6 +28,9 @@ pub struct Synthetic(pub SyntheticSettings);
 impl EcosystemPlugin for Synthetic {
     fn cost_input(&self) -> &dyn CostInput {
         self
+    }
+    fn service_handlers(&self) -> Vec<&dyn ServiceHandler> {
+        vec![self]
     }
     fn identity_resolver(&self) -> Option<&dyn IdentityResolver> {
         Some(self)
@@ -41,6 +48,28 @@ impl CostInput for Synthetic {
         };
         async move {
             tokio::task::spawn_blocking(collect)
+                .await
+                .map_err(|e| GatherError::Thread(e.to_string()))?
+        }
+        .boxed()
+    }
+}
+
+impl ServiceHandler for Synthetic {
+    fn name(&self) -> &str {
+        "synthetic"
+    }
+    fn resource_types(&self) -> Vec<String> {
+        vec![inventory::RESOURCE_TYPE.to_owned()]
+    }
+    fn inventory<'a>(
+        &'a self,
+        request: &'a GatherRequest,
+    ) -> BoxFuture<'a, Result<InventoryBatch, GatherError>> {
+        let (settings, watch) = (self.0.clone(), request.watch.clone());
+        let list = move || inventory::inventory(&settings, &watch);
+        async move {
+            tokio::task::spawn_blocking(list)
                 .await
                 .map_err(|e| GatherError::Thread(e.to_string()))?
         }
@@ -73,6 +102,11 @@ fn dates(settings: &SyntheticSettings) -> Result<Vec<UnitDate>, GatherError> {
 /// How lines and resolutions name a resource.
 fn resource_id(resource: u32) -> String {
     format!("resource-{resource:010}")
+}
+
+/// How resolutions and inventory name an identity.
+fn identity_id(identity: u64) -> String {
+    format!("{}:sa-{identity:010}", inventory::IDENTITY_TYPE)
 }
 
 /// The next of a sequence of well mixed numbers (SplitMix64); `state` moves on.

@@ -5,7 +5,7 @@ use proto::money::Amount;
 use proto::resolution::IdentityResolution;
 use proto::time::{UnitDate, UtcSeconds};
 
-use super::{next, resource_id, sequence};
+use super::{identity_id, next, resource_id, sequence};
 
 /// Keeps the sequences of resolutions apart from those of lines, whose products are fewer.
 const PLACE: u32 = u32::MAX;
@@ -22,8 +22,7 @@ pub fn resolution(
     let fanout = u64::from(settings.fanout).min(pool);
     let mut numbers: Vec<u64> = (0..fanout).map(|n| (first + n) % pool).collect();
     numbers.sort_unstable();
-    let identities: Vec<String> =
-        numbers.iter().map(|n| format!("service_account:sa-{n:010}")).collect();
+    let identities: Vec<String> = numbers.iter().map(|n| identity_id(*n)).collect();
     let usage = identities.iter().map(|identity| {
         let random = next(&mut state);
         let value = Amount::from_parts(i128::from(random % 999_999 + 1), (random >> 32) as u32 % 4);

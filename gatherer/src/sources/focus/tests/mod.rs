@@ -99,6 +99,7 @@ impl Tenant {
             cursor: None,
             rehash: false,
             republish: Vec::new(),
+            inventory: None,
         };
         Self { folder, settings, config, task }
     }
