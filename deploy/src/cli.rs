@@ -9,6 +9,7 @@ use crate::compare::Compare;
 use crate::configuration::{ConfigCommand, RulesCommand};
 use crate::demo::Demo;
 use crate::explain::Explain;
+use crate::guard::GuardCommand;
 use crate::plan::Plan;
 use crate::process::guard::Guard;
 use crate::process::watchdog::Watch;
@@ -49,6 +50,12 @@ pub enum Command {
     Plan(Plan),
     /// Compare what another tool allocated with what is visible
     Compare(Compare),
+    /// Resources and identities that wait to be deleted: list, confirm, reject
+    #[command(subcommand)]
+    Deletions(GuardCommand),
+    /// Visible dates that wait to be withdrawn: list, confirm, reject
+    #[command(subcommand)]
+    Withdrawals(GuardCommand),
     /// Check a configuration, or print its schema
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -86,6 +93,7 @@ impl Command {
             Self::Unallocated(unallocated) => unallocated.json,
             Self::Plan(plan) => plan.json,
             Self::Compare(compare) => compare.json,
+            Self::Deletions(command) | Self::Withdrawals(command) => command.is_json(),
             Self::Config(ConfigCommand::Check(check)) => check.json,
             Self::Up(_)
             | Self::Demo(_)

@@ -10,6 +10,7 @@ pub mod demo;
 pub mod drill;
 pub mod explain;
 pub mod folder;
+pub mod guard;
 pub mod launch;
 pub mod plan;
 pub mod process;

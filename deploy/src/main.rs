@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use apportion::cli::{Cli, Command};
+use apportion::guard::What;
 use apportion::launch::{Once, launch};
 use apportion::process::guard::CANNOT_START;
 use apportion::say::say_failure;
@@ -33,6 +34,8 @@ fn main() -> ExitCode {
         | Command::Unallocated(_)
         | Command::Plan(_)
         | Command::Compare(_)
+        | Command::Deletions(_)
+        | Command::Withdrawals(_)
         | Command::Config(_)
         | Command::Rules(_)
         | Command::Migrate(_)
@@ -104,6 +107,8 @@ fn run(command: Command) -> Result<u8> {
         Command::Unallocated(unallocated) => unallocated.run(),
         Command::Plan(plan) => plan.run(),
         Command::Compare(compare) => compare.run(),
+        Command::Deletions(command) => command.run(What::Deletions),
+        Command::Withdrawals(command) => command.run(What::Withdrawals),
         Command::Config(command) => command.run(),
         Command::Rules(command) => command.run(),
         Command::Migrate(migrate) => wiring::migrate_given(&migrate).map(|()| exit::DONE),

@@ -38,11 +38,13 @@ fn a_failure_is_one_document() {
     let whose = ["--tenant", "acme"];
     let explain = [&["explain", "--date", "2026-05-01", "--line", "00"], &whose[..]].concat();
     let compare = [&["compare", "--csv", "theirs.csv", "--currency", "USD"], &whose[..]].concat();
-    let asking: [&[&str]; 5] = [
+    let asking: [&[&str]; 7] = [
         &explain,
         &compare,
         &["unallocated", "--tenant", "acme"],
         &["plan", "--config", "."],
+        &["deletions", "list"],
+        &["withdrawals", "confirm"],
         &["config", "check", "--lint"],
     ];
     for args in asking {

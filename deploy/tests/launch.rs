@@ -184,6 +184,8 @@ fn parent() {
         | Subcommand::Try(_)
         | Subcommand::Bench(_)
         | Subcommand::Compare(_)
+        | Subcommand::Deletions(_)
+        | Subcommand::Withdrawals(_)
         | Subcommand::Config(_)
         | Subcommand::Rules(_)
         | Subcommand::Migrate(_) => panic!("not launched here: {args}"),

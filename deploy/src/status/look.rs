@@ -7,6 +7,7 @@ use anyhow::Result;
 use runtime::bus::Bus;
 use serde::Serialize;
 
+use crate::guard::text::PopulationStatus;
 use crate::store;
 use crate::summary::describe;
 
@@ -44,6 +45,8 @@ pub struct Standing {
     pub files_left: Vec<FileLeft>,
     /// How many there are.
     pub files_left_count: i64,
+    /// What each source has of a type, how often gathers found far less of it, and what that waits for.
+    pub populations: Vec<PopulationStatus>,
     /// Messages per stream; `None`: NATS was not asked or did not answer.
     pub streams: Option<Vec<StreamStatus>>,
 }
@@ -180,6 +183,7 @@ pub fn look(url: &str, nats: Option<&str>, pid: Option<u32>) -> Result<Standing>
         why: left.why,
     };
     standing.files_left = left.first.into_iter().map(file).collect();
+    standing.populations = store::populations(&mut view)?.iter().map(Into::into).collect();
     standing.streams = nats.and_then(streams);
     Ok(standing)
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::look::{Problem, SourceStatus, Standing};
+use crate::guard::text::populations;
 use crate::summary::table;
 
 /// Nothing runs and no database is known.
@@ -61,6 +62,9 @@ pub fn standing(standing: &Standing) -> String {
             .map(|s| vec![s.stream.clone(), s.messages.to_string(), s.bytes.to_string()])
             .collect();
         text.push_str(&format!("\n{}", table(&["stream", "messages", "bytes"], 1, &rows)));
+    }
+    if !standing.populations.is_empty() {
+        text.push_str(&format!("\n{}", populations(&standing.populations)));
     }
     for source in &standing.sources {
         let name = format!("{}/{}", source.tenant, source.source);

@@ -1,8 +1,10 @@
-//! What the commands read in Postgres: all of their SQL. Only `plan` writes: what it found out.
+//! What the commands read in Postgres: all of their SQL. Only `plan` and `guard` write: what was found out, and what persons
+//! decided.
 
 mod archive;
 mod bench;
 mod explain;
+mod guard;
 mod near;
 mod plan;
 mod progress;
@@ -16,6 +18,7 @@ pub use bench::{Sizes, Timings, is_in_use, sizes, timings, wall};
 pub use explain::{
     EmittedTo, FoundLine, Of, StoredRow, commit_of, emitted_to, lines_of, stored_rows,
 };
+pub use guard::{MissingItem, Population, decide, missing, populations};
 pub use near::{dates_of, dates_of_line, names_of};
 pub use plan::{PlanRow, PlannedUnit, PlannedVisible, planned, plans_like, save_plan};
 pub use progress::{Progress, progress};

@@ -5,7 +5,8 @@ use postgres::Transaction;
 
 use super::describe;
 use super::model::Summary;
-use crate::store::{self, Quarantined, SourceRow};
+use crate::guard::text::name;
+use crate::store::{self, Population, Quarantined, SourceRow};
 
 /// How many of a kind are listed.
 pub const LISTED_MAX: i64 = 10;
@@ -40,6 +41,8 @@ pub fn troubles(txn: &mut Transaction<'_>, run: &str, summary: &Summary) -> Resu
     let stuck = store::stuck(txn, LISTED_MAX, false)?;
     let emissions = store::emissions(txn, LISTED_MAX, false)?;
     let quarantined = store::quarantined(txn, LISTED_MAX)?;
+    let mut waiting = store::populations(txn)?;
+    waiting.retain(|population| population.waiting > 0);
     let gaps = summary.gaps();
     let mut found = vec![
         Trouble {
@@ -71,6 +74,13 @@ pub fn troubles(txn: &mut Transaction<'_>, run: &str, summary: &Summary) -> Resu
             mend: "mend the lines and run again, or accept them with --allow-quarantine",
         },
         Trouble {
+            what: "sources no longer have much of what they had: it stays until that is certain",
+            missing: false,
+            count: waiting.len() as i64,
+            list: waiting.iter().map(of_population).collect(),
+            mend: "`apportion deletions list` and `apportion withdrawals list` show what: confirm it, reject it, or wait",
+        },
+        Trouble {
             what: "differences are not 0",
             missing: true,
             count: gaps.len() as i64,
@@ -88,6 +98,11 @@ pub fn troubles(txn: &mut Transaction<'_>, run: &str, summary: &Summary) -> Resu
 fn of_source(source: &SourceRow) -> String {
     let (tenant, name) = &source.key;
     format!("{tenant}/{name}: {}", source.last_error.as_deref().unwrap_or("no reason was given"))
+}
+
+fn of_population(population: &Population) -> String {
+    let (waiting, active, name) = (population.waiting, population.active, name(population));
+    format!("{waiting} of {active}: {name}")
 }
 
 fn of_record(record: &Quarantined) -> String {

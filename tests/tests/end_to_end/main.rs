@@ -20,6 +20,7 @@ mod compare;
 mod explain;
 mod focus;
 mod hold;
+mod inventory;
 mod kills;
 mod lint;
 mod months;

@@ -1,4 +1,4 @@
-//! The resources and identities of a synthetic source: all of those that its lines and resolutions name.
+//! The resources and identities of a synthetic source: those that its lines and resolutions name.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,11 @@ pub const RESOURCE_TYPE: &str = "synthetic";
 /// Type of its identities.
 pub const IDENTITY_TYPE: &str = "service_account";
 
-/// Everything there is; it has been there since the first date.
+/// This many of each are listed at most: the source is a yardstick of lines, not of inventories, and may name ten
+/// million identities.
+const LISTED_MAX: u32 = 100_000;
+
+/// What there is; it has been there since the first date.
 ///
 /// # Errors
 /// When the work is to stop.
@@ -49,7 +53,11 @@ pub fn inventory(
         })
     };
     Ok(InventoryBatch {
-        resources: (0..settings.resources).map(resource).collect::<Result<_, GatherError>>()?,
-        identities: (0..settings.identities).map(identity).collect::<Result<_, GatherError>>()?,
+        resources: (0..settings.resources.min(LISTED_MAX))
+            .map(resource)
+            .collect::<Result<_, GatherError>>()?,
+        identities: (0..settings.identities.min(LISTED_MAX))
+            .map(identity)
+            .collect::<Result<_, GatherError>>()?,
     })
 }
