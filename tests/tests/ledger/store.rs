@@ -1,5 +1,6 @@
 //! What lies in the tables, and for how long.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -63,6 +64,46 @@ async fn every_number_is_stored_to_the_digit() {
         desk.texts(shares).await,
         [format!("(100000000000000000000000000000000000000010000,{wide})")]
     );
+}
+
+/// Block ranges that are summarised while others fill them must hold what both say: rows that an index misses are
+/// stored and cannot be emitted.
+#[tokio::test(flavor = "multi_thread")]
+async fn block_ranges_miss_nothing_that_is_stored_while_they_are_summarised() {
+    let desk = Desk::start().await;
+    desk.text("select ensure_month_partition('2026-05-01')::text").await;
+    let until = Instant::now() + Duration::from_secs(12);
+    let last = AtomicI64::new(0);
+    let fill = async || {
+        let client = desk.client().await;
+        let sql = "insert into chargeback_pieces (generation, split, date, tenant, line, amount)
+            select $1, 1, '2026-05-01', 'acme', $2, array_fill(1.25, array[20]) from generate_series(1, 150)";
+        let statement = client.prepare(sql).await.unwrap();
+        while Instant::now() < until {
+            let generation = last.fetch_add(1, Ordering::Relaxed);
+            client.execute(&statement, &[&generation, &[7_u8; 16].as_slice()]).await.unwrap();
+        }
+    };
+    let summarise = async {
+        let client = desk.client().await;
+        let statement = client.prepare("select summarise_month('2026-05-01')").await.unwrap();
+        while Instant::now() < until {
+            client.execute(&statement, &[]).await.unwrap();
+        }
+    };
+    tokio::join!(fill(), fill(), summarise);
+    let client = desk.client().await;
+    client.batch_execute("set enable_seqscan = off; set enable_indexonlyscan = off").await.unwrap();
+    let sql = "select count(*), count(*) filter (where g.stored <> (select count(*) from chargeback_pieces p
+            where p.generation = g.generation and p.date = '2026-05-01'))
+        from (select generation, count(*) as stored from chargeback_pieces group by 1 offset 0) g";
+    let found = client.query_one(sql, &[]).await.unwrap();
+    let (generations, missed): (i64, i64) = (found.get(0), found.get(1));
+    assert!(generations > 500, "only {generations} were stored meanwhile");
+    assert_eq!(missed, 0, "of {generations} generations");
+    let multi = "select count(*)::text from pg_opclass c join pg_index i on c.oid = any(i.indclass)
+        where i.indrelid in ('billing'::regclass, 'chargeback_pieces'::regclass) and c.opcname ~ 'minmax_multi'";
+    assert_eq!(desk.text(multi).await, "0");
 }
 
 #[tokio::test(flavor = "multi_thread")]
