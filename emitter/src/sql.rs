@@ -2,8 +2,9 @@
 //! `pipeline_state` (V1) the columns `visible_*`, which nobody else writes.
 
 // Fresh facts have no statistics, and the planner takes millions of them for a handful. So statements here leave it no
-// choice that would be ruinous then: tables are read by their ranges of blocks, aggregates are hashed, dimensions are looked up by their whole key (`lateral …
-// offset 0`), rows and lines meet in a full join, which is hashed or merged.
+// choice that would be ruinous then: tables are read by their ranges of blocks, aggregates are hashed, dimensions and
+// splits are looked up by their whole key (`lateral … offset 0`), rows and lines meet in a full join, which is hashed or
+// merged.
 
 /// Bounds of a ledger transaction: how long it waits for a lock, and how a statement is planned.
 pub const COMMIT_BOUNDS: &str = "

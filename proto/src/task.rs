@@ -68,6 +68,25 @@ pub struct Gather {
     pub inventory: Option<Hash128>,
 }
 
+impl Gather {
+    /// Of all that a source has, where nothing is known of it yet.
+    #[must_use]
+    pub fn first(config: Hash128, folder: String, today: UnitDate) -> Self {
+        Self {
+            config,
+            folder,
+            today,
+            from: None,
+            until: None,
+            known: Vec::new(),
+            cursor: None,
+            rehash: false,
+            republish: Vec::new(),
+            inventory: None,
+        }
+    }
+}
+
 /// A date in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownDate {

@@ -43,18 +43,11 @@ impl World {
     }
 
     fn task(&self) -> Gather {
-        Gather {
-            config: self.config.config_hash().expect("a hash"),
-            folder: self.folder.path().to_str().expect("a path of UTF-8").to_owned(),
-            today: "2026-06-15".parse().expect("a date"),
-            from: None,
-            until: None,
-            known: Vec::new(),
-            cursor: None,
-            rehash: false,
-            republish: Vec::new(),
-            inventory: None,
-        }
+        Gather::first(
+            self.config.config_hash().expect("a hash"),
+            self.folder.path().to_str().expect("a path of UTF-8").to_owned(),
+            "2026-06-15".parse().expect("a date"),
+        )
     }
 
     /// Everything that the source has, as batches: read, sorted, cut.

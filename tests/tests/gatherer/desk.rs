@@ -90,18 +90,11 @@ pub fn config() -> TenantConfig {
 
 /// A gather of all there is in `folder`.
 pub fn gather(folder: &std::path::Path) -> Gather {
-    Gather {
-        config: config().config_hash().unwrap(),
-        folder: folder.to_str().unwrap().to_owned(),
-        today: "2026-06-15".parse().unwrap(),
-        from: None,
-        until: None,
-        known: Vec::new(),
-        cursor: None,
-        rehash: false,
-        republish: Vec::new(),
-        inventory: None,
-    }
+    Gather::first(
+        config().config_hash().unwrap(),
+        folder.to_str().unwrap().to_owned(),
+        "2026-06-15".parse().unwrap(),
+    )
 }
 
 /// The gather that follows one that ended so.

@@ -89,18 +89,11 @@ impl Tenant {
             guards: Guards::default(),
         };
         let folder = tempfile::tempdir().unwrap();
-        let task = Gather {
-            config: proto::hash::Hash128([0; 16]),
-            folder: folder.path().to_str().unwrap().to_owned(),
-            today: "2026-06-15".parse().unwrap(),
-            from: None,
-            until: None,
-            known: Vec::new(),
-            cursor: None,
-            rehash: false,
-            republish: Vec::new(),
-            inventory: None,
-        };
+        let task = Gather::first(
+            proto::hash::Hash128([0; 16]),
+            folder.path().to_str().unwrap().to_owned(),
+            "2026-06-15".parse().unwrap(),
+        );
         Self { folder, settings, config, task }
     }
 
