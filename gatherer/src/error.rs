@@ -14,6 +14,10 @@ pub enum GatherError {
     /// The files of a `focus` source.
     #[error(transparent)]
     Focus(#[from] FocusError),
+    /// A server that was asked.
+    #[cfg(feature = "http")]
+    #[error(transparent)]
+    Http(#[from] crate::http::HttpError),
     /// Temporary storage.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -42,6 +46,8 @@ impl GatherError {
     pub fn class(&self) -> FailureClass {
         match self {
             Self::Focus(error) => error.class(),
+            #[cfg(feature = "http")]
+            Self::Http(error) => error.class(),
             Self::Data(error) => error.class(),
             Self::Spool(_) | Self::Stopped | Self::Thread(_) => FailureClass::Transient,
             Self::Config(_) | Self::Unbalanced(_) => FailureClass::Data,

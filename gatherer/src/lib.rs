@@ -7,6 +7,8 @@
 //! | [`gather`], [`cut`] | one gather: collect all, publish what changed, say so |
 //! | [`inventory`] | what the services of a source list, as one whole |
 //! | [`resolve`] | resolutions of units |
+//! | `http` | asks servers (feature `http`) |
+//! | `metrics` | who used how much (feature `http`) |
 //! | [`spool`], [`quarantine`] | temporary storage that bounds memory |
 //! | [`identity`], [`window`] | what makes a line that line; which dates are asked for (pure) |
 //! | [`keeper`], `worker` | tasks, and whose turn it is |
@@ -14,9 +16,13 @@
 pub mod cut;
 pub mod error;
 pub mod gather;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod identity;
 pub mod inventory;
 pub mod keeper;
+#[cfg(feature = "http")]
+pub mod metrics;
 pub mod ports;
 pub mod quarantine;
 pub mod resolve;

@@ -10,6 +10,7 @@
 //! | [`focus`] | what FOCUS 1.2 files have to hold |
 //! | [`growth`] | how time and memory grow, as tables and plots |
 //! | [`processes`] | who runs below a process, and how to kill it |
+//! | [`prometheus`] | a Prometheus server over samples of the test
 
 pub mod columnar;
 pub mod focus;
@@ -17,5 +18,6 @@ pub mod growth;
 pub mod output;
 pub mod processes;
 pub mod program;
+pub mod prometheus;
 pub mod stand;
 pub mod world;

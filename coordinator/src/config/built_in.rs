@@ -31,7 +31,7 @@ pub fn complete(
         ),
     };
     let (built_in_rules, default_rule) = read(name, text, report)?;
-    Some(SourceConfig { id, settings, built_in_rules, default_rule })
+    Some(SourceConfig { id, settings, metrics: None, built_in_rules, default_rule })
 }
 
 /// Ids that users may not take.

@@ -26,6 +26,7 @@ pub mod emitter;
 pub mod folder;
 pub mod git;
 pub mod matching;
+pub mod metrics;
 pub mod names;
 mod outputs;
 pub mod owner;

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use super::metrics::SECRET_KEYS;
+
 /// A file that was read, kept for its name and its lines.
 pub struct SourceFile {
     /// Relative to the configuration folder, with `/`.
@@ -129,6 +131,8 @@ impl Problem {
     #[must_use]
     pub fn at(place: &Place, what: impl Into<String>, mend: impl Into<String>) -> Self {
         let line = place.line.checked_sub(1).and_then(|skip| place.file.text.lines().nth(skip));
+        // A secret that was written out is not shown beside another problem of its line either.
+        let line = line.filter(|text| !SECRET_KEYS.iter().any(|key| text.contains(key)));
         let excerpt = line.map(|text| Excerpt::of(text, place.column));
         let (line, column) = (place.line, place.column);
         Self { line, column, excerpt, ..Self::of_file(&place.file.name, what, mend) }

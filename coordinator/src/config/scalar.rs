@@ -42,6 +42,38 @@ pub fn seconds(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "write a number with its unit, such as 90s, 30m, 24h, 5d or 2w".to_owned())
 }
 
+/// Seconds of a duration that is none: a second or more, and less than a century.
+///
+/// # Errors
+/// How to write it.
+pub fn some_seconds(text: &str) -> Result<u32, String> {
+    match u32::try_from(seconds(text)?) {
+        Ok(0) => Err("write at least 1s".to_owned()),
+        Ok(seconds) => Ok(seconds),
+        Err(_) => Err("that is longer than a century".to_owned()),
+    }
+}
+
+/// The address of a web server: `http://host:9090/prefix`, without credentials and query.
+///
+/// # Errors
+/// How to write it.
+pub fn web_address(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let form = "write http://HOST:PORT or https://HOST";
+    let host = rest.ok_or(form)?.split('/').next().unwrap_or_default();
+    if host.contains('@') {
+        return Err("write it without credentials: they have keys of their own".to_owned());
+    }
+    if text.contains(['?', '#']) {
+        return Err("write it without a query: end it with the path".to_owned());
+    }
+    if host.is_empty() || text.contains(char::is_whitespace) {
+        return Err(form.to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// Bytes of a size: `100B`, `64KiB`, `10MB`, `1GiB`.
 ///
 /// # Errors

@@ -1,11 +1,14 @@
 //! Sources.
 
-use proto::config::{Duplicates, FocusSettings, SourceConfig, SourceSettings, SyntheticSettings};
+use proto::config::{
+    Duplicates, FocusSettings, MetricsConfig, SourceConfig, SourceSettings, SyntheticSettings,
+};
 use proto::ids::SourceId;
 use proto::line::Measure;
 
 use super::built_in;
 use super::driver::measure;
+use super::metrics;
 use super::read::{self, Cx, Map};
 use super::yaml::{Node, Value};
 
@@ -17,7 +20,7 @@ pub const FOCUS_KEYS: [&str; 5] = ["kind", "files", "cost", "owner", "duplicates
 pub const SYNTHETIC_KEYS: [&str; 8] =
     ["kind", "seed", "start", "dates", "resources", "products", "fanout", "identities"];
 /// Keys of a kind that does not run yet.
-pub const UNBUILT_KEYS: [&str; 2] = ["kind", "settings"];
+pub const UNBUILT_KEYS: [&str; 3] = ["kind", "settings", "metrics"];
 
 /// Reads `sources`, sorted by id.
 pub fn sources(node: &Node, cx: &mut Cx<'_>) -> Vec<SourceConfig> {
@@ -39,8 +42,10 @@ pub fn sources(node: &Node, cx: &mut Cx<'_>) -> Vec<SourceConfig> {
             }
         };
         let settings = settings(&entry.value, &format!("source `{}`", entry.key), cx);
+        let metrics = metrics_of(&entry.value, cx);
         if let (Some(id), Some(settings)) = (id, settings) {
-            sources.extend(built_in::complete(id, settings, cx.report));
+            let source = built_in::complete(id, settings, cx.report);
+            sources.extend(source.map(|source| SourceConfig { metrics, ..source }));
         }
     }
     sources.sort_by(|a, b| a.id.cmp(&b.id));
@@ -124,6 +129,18 @@ fn synthetic(node: &Node, what: &str, cx: &mut Cx<'_>) -> Option<SyntheticSettin
         fanout: fanout?,
         identities: identities?,
     })
+}
+
+/// The metrics of a source of a kind that has any: other kinds do not know the key, and have said so.
+fn metrics_of(node: &Node, cx: &mut Cx<'_>) -> Option<MetricsConfig> {
+    let Value::Map(entries) = &node.value else { return None };
+    let value = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
+    let kind = match value("kind").map(|node| &node.value) {
+        Some(Value::Text { text, .. }) => text.trim(),
+        Some(Value::Null | Value::List(_) | Value::Map(_)) | None => return None,
+    };
+    let node = value("metrics").filter(|_| UNBUILT_KINDS.contains(&kind))?;
+    if let Value::Null = node.value { None } else { metrics::metrics(node, cx) }
 }
 
 fn unbuilt(node: &Node, kind: &str, what: &str, cx: &mut Cx<'_>) -> Option<SourceSettings> {

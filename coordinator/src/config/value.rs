@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::metrics::SECRET_KEYS;
 use super::problem::Report;
-use super::yaml::{Node, Value};
+use super::yaml::{Entry, Node, Value};
 
 /// Most bytes of a file that a value names.
 const MAX_FILE: u64 = 64 * 1024;
@@ -11,7 +12,7 @@ const MAX_FILE: u64 = 64 * 1024;
 /// Looks up a variable of the environment.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Replaces variables and `file:/path` in every scalar of a tree. Keys stay as they are; `$${` stands for `${`.
+/// Replaces variables and `file:/path` in every scalar of a tree, secrets apart. Keys stay as they are; `$${` stands for `${`.
 pub fn resolve(node: &mut Node, env: Env<'_>, report: &mut Report) {
     match &mut node.value {
         Value::Null => {}
@@ -31,7 +32,12 @@ pub fn resolve(node: &mut Node, env: Env<'_>, report: &mut Report) {
         }
         Value::List(items) => items.iter_mut().for_each(|item| resolve(item, env, report)),
         Value::Map(entries) => {
-            entries.iter_mut().for_each(|entry| resolve(&mut entry.value, env, report))
+            let open = |entry: &&mut Entry| {
+                let is_text = matches!(entry.value.value, Value::Text { .. });
+                !(is_text && SECRET_KEYS.contains(&entry.key.as_str()))
+            };
+            let entries = entries.iter_mut().filter(open);
+            entries.for_each(|entry| resolve(&mut entry.value, env, report));
         }
     }
 }

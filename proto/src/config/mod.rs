@@ -15,6 +15,8 @@
 //! | [`driver`] | weights from outside a unit |
 //! | [`emitter`] | where visible dates go |
 //! | [`file_name`] | what an emitter's files are called |
+//! | [`http`] | servers that are asked over HTTP |
+//! | [`metrics`] | where metrics come from |
 //! | [`trial`] | the tests that users write beside their rules |
 //! | [`hashing`] | which hash changes when |
 
@@ -32,7 +34,9 @@ pub mod emitter;
 pub mod field;
 pub mod file_name;
 pub mod hashing;
+pub mod http;
 pub mod matching;
+pub mod metrics;
 pub mod rule;
 pub mod source;
 pub mod table;
@@ -46,7 +50,9 @@ pub use driver::{CostWindow, Driver, MetricOwner, SourceScope};
 pub use emitter::{Aggregation, EmitterConfig, FileFormat};
 pub use field::{Field, FieldError};
 pub use hashing::{CanonicalError, ENGINE_VERSION};
+pub use http::{HttpAuth, HttpServer, SecretPlace};
 pub use matching::{Match, Pattern};
+pub use metrics::{MetricsConfig, MetricsKind};
 pub use rule::{CostShare, FixedShares, Part, Reason, Receivers, ResolutionSet, Rule, Tier, Usage};
 pub use source::{Duplicates, FocusSettings, SourceConfig, SourceSettings, SyntheticSettings};
 pub use table::{

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::field::Field;
+use super::metrics::MetricsConfig;
 use super::rule::Rule;
 use crate::ids::SourceId;
 use crate::line::Measure;
@@ -15,6 +16,9 @@ pub struct SourceConfig {
     pub id: SourceId,
     /// Kind and settings.
     pub settings: SourceSettings,
+    /// Where its metrics come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsConfig>,
     /// Rules that the kind brings along; they come after the user's. Always valid, for this source.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub built_in_rules: Vec<Rule>,

@@ -31,6 +31,7 @@ fn table(rows: Vec<TableRow>) -> Table {
 fn source(id: &str, cost: Measure) -> SourceConfig {
     let files = vec!["bills/*.csv".to_owned()];
     SourceConfig {
+        metrics: None,
         id: SourceId::parse(id).unwrap(),
         settings: SourceSettings::Focus(FocusSettings {
             files,

@@ -85,6 +85,7 @@ fn rule(pattern: Pattern) -> Rule {
 fn config() -> TenantConfig {
     let kind = SourceSettings::Unbuilt { kind: "x".into(), settings: None };
     let source = SourceConfig {
+        metrics: None,
         id: SourceId::parse("cloud").expect("an id"),
         settings: kind,
         built_in_rules: vec![],

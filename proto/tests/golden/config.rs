@@ -33,7 +33,13 @@ fn source(id: &str, settings: SourceSettings) -> SourceConfig {
         "focus/default@1",
         vec![Tier::Direct { fields: vec![] }, Tier::Unallocated(Reason::Untagged)],
     );
-    SourceConfig { id: source_id(id), settings, built_in_rules: vec![unused], default_rule }
+    SourceConfig {
+        metrics: None,
+        id: source_id(id),
+        settings,
+        built_in_rules: vec![unused],
+        default_rule,
+    }
 }
 
 fn focus() -> SourceSettings {

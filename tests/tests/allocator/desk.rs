@@ -61,6 +61,7 @@ pub fn config() -> TenantConfig {
     let direct = Tier::Direct { fields: Vec::new() };
     let active = Tier::Even(Receivers::Set(ResolutionSet::ResourceActive));
     let source = SourceConfig {
+        metrics: None,
         id: source(),
         settings: SourceSettings::Focus(settings),
         built_in_rules: Vec::new(),

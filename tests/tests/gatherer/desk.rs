@@ -58,6 +58,7 @@ pub fn config() -> TenantConfig {
     };
     let unbuilt = SourceSettings::Unbuilt { kind: "aws".to_owned(), settings: None };
     let of = |(id, settings): (&str, SourceSettings)| SourceConfig {
+        metrics: None,
         id: source(id),
         settings,
         built_in_rules: Vec::new(),

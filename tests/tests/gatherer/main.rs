@@ -15,6 +15,8 @@ use runtime::settings::Settings;
 
 #[cfg(test)]
 mod desk;
+#[cfg(test)]
+mod metrics;
 
 use desk::{after, answer, batches, gather, inventory, publish_config, resolve, send};
 

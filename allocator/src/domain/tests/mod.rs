@@ -73,6 +73,7 @@ pub fn config(rules: Vec<Rule>) -> TenantConfig {
     };
     let chain = vec![direct(&[]), nobody(Reason::Untagged)];
     let source = SourceConfig {
+        metrics: None,
         id: source(),
         settings: SourceSettings::Focus(settings),
         built_in_rules: Vec::new(),

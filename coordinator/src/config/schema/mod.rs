@@ -4,10 +4,12 @@
 
 use schemars::generate::SchemaSettings;
 
+pub mod metrics;
 pub mod rules;
 pub mod settings;
 pub mod tenant;
 
+pub use metrics::*;
 pub use rules::*;
 pub use settings::*;
 pub use tenant::*;
@@ -29,8 +31,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::{
-        cost_share, driver, emitter, matching, owner, rule, settings, source, table, tag, tenant,
-        tier, trial,
+        cost_share, driver, emitter, matching, metrics, owner, rule, settings, source, table, tag,
+        tenant, tier, trial,
     };
     use super::json_schema;
 
@@ -57,6 +59,7 @@ mod tests {
         same("FocusSource", &source::FOCUS_KEYS);
         same("SyntheticSource", &source::SYNTHETIC_KEYS);
         same("UnbuiltSource", &source::UNBUILT_KEYS);
+        same("Metrics", &metrics::METRICS_KEYS);
         same("Owners", &owner::OWNERS_KEYS);
         same("VirtualTag", &tag::TAG_KEYS);
         same("Table", &table::TABLE_KEYS);

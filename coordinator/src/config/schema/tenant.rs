@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::super::emitter::FOCUS_VERSIONS;
 
+use super::metrics::Metrics;
 use super::rules::{Decimal, Driver, OneOrMany, Rule, Test, Text, one_of};
 
 /// Everything that is configured for one tenant.
@@ -132,6 +133,8 @@ pub struct UnbuiltSource {
     pub kind: UnbuiltKind,
     /// Its settings file, relative to the configuration folder.
     pub settings: Option<String>,
+    /// Where its metrics come from.
+    pub metrics: Option<Metrics>,
 }
 
 /// Kinds that do not run yet.

@@ -9,6 +9,7 @@ use super::*;
 mod bad_files;
 mod bad_rules;
 mod good;
+mod metrics;
 
 /// A folder with these files.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {

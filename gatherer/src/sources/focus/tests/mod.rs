@@ -65,6 +65,7 @@ impl Tenant {
             chain: vec![Tier::Unallocated(Reason::Untagged)],
         };
         let source = SourceConfig {
+            metrics: None,
             id: SourceId::parse("cloud").unwrap(),
             settings: SourceSettings::Focus(settings.clone()),
             built_in_rules: Vec::new(),

@@ -1,0 +1,50 @@
+//! Metrics: who used how much of what, in numbers. Facts only; what they are worth is decided elsewhere.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`query`] | what is asked, and at which moments (pure) |
+//! | [`table`] | what was answered, and sums of it (pure) |
+//! | [`outcome`] | that it was answered, or why not |
+//! | [`prometheus`] | Prometheus and what speaks its language |
+//! | [`cache`] | what was asked before |
+//!
+//! One query speaks of all resources of a source in a window: labels are matched here, so the number of questions
+//! does not grow with the number of resources.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use proto::config::{MetricsConfig, MetricsKind};
+
+pub mod cache;
+pub mod outcome;
+pub mod prometheus;
+pub mod query;
+pub mod table;
+#[cfg(test)]
+mod tests;
+
+pub use outcome::{MetricsError, MetricsOutcome};
+pub use query::{MetricQuery, Sampling, Shape, Window};
+pub use table::{MetricTable, Sample, Series};
+
+/// Answers queries.
+pub trait MetricsSource: Send + Sync {
+    /// Asks all queries about a window, several at a time; an outcome for each, in their order. That one of them
+    /// fails is no reason for another to.
+    fn fetch<'a>(
+        &'a self,
+        queries: &'a [MetricQuery],
+        window: Window,
+    ) -> BoxFuture<'a, Vec<MetricsOutcome>>;
+}
+
+/// The source of metrics that is configured.
+///
+/// # Errors
+/// When its configuration cannot be used: an address that is none, a secret that is not there.
+pub fn source(config: &MetricsConfig) -> Result<Arc<dyn MetricsSource>, MetricsError> {
+    match config.kind {
+        MetricsKind::Prometheus => Ok(Arc::new(prometheus::Prometheus::new(config)?)),
+    }
+}
