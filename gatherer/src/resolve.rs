@@ -108,7 +108,8 @@ fn size(item: &IdentityResolution) -> usize {
     let sets = [&item.resource_active, &item.metrics_derived, &item.tenant_period];
     let names = sets.iter().flat_map(|set| set.iter()).map(|_| 6).sum::<usize>();
     let usage = item.usage.iter().map(|(_, identity, _)| identity.len() + 14).sum::<usize>();
-    item.key.len() + 24 + names + usage
+    let failed = item.failed_metrics.iter().map(|metric| metric.len() + 4).sum::<usize>();
+    item.key.len() + 24 + names + usage + failed
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub struct IdentityResolution {
     pub tenant_period: Vec<String>,
     /// Measured usage: metric, identity, value; sorted by metric, then identity.
     pub usage: Vec<(String, String, Amount)>,
+    /// Metrics that were asked for and could not be had, sorted: what is missing of them is not known to be nothing.
+    pub failed_metrics: Vec<String>,
 }
 
 impl IdentityResolution {
@@ -45,6 +47,12 @@ impl IdentityResolution {
                 hasher.update(text.as_bytes());
             }
             hash_amount(&mut hasher, value);
+        }
+        // Nothing where nothing failed: as it was before this was told.
+        for metric in &self.failed_metrics {
+            hasher.update(&[4]);
+            hasher.update(&(metric.len() as u64).to_le_bytes());
+            hasher.update(metric.as_bytes());
         }
         Hash128::finish(&hasher.finalize())
     }
@@ -79,7 +87,13 @@ pub struct ResolutionBatch {
     metric: TextColumn,
     identity: TextColumn,
     value: AmountColumn,
+    /// Metrics that could not be had, per resolution; left out where none failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<FailedMetric>,
 }
+
+/// Place of a resolution in its batch, and a metric of it that could not be had.
+type FailedMetric = (u32, String);
 
 impl Body for ResolutionBatch {
     const KIND: MessageKind = MessageKind::Resolution;
@@ -100,6 +114,10 @@ impl ResolutionBatch {
             metric: entries().map(|e| Some(e.1)).collect(),
             identity: entries().map(|e| Some(e.2)).collect(),
             value: entries().map(|e| e.3).collect(),
+            failed: (0..)
+                .zip(items)
+                .flat_map(|(at, item)| item.failed_metrics.iter().map(move |m| (at, m.clone())))
+                .collect(),
         }
     }
     /// Number of resolutions that it claims.
@@ -146,6 +164,7 @@ impl ResolutionBatch {
                 metrics_derived: Vec::new(),
                 tenant_period: Vec::new(),
                 usage: Vec::new(),
+                failed_metrics: Vec::new(),
             };
             for (e, value) in values.iter().enumerate().take(end).skip(at) {
                 let identity = self.identity.get(e).unwrap_or_default().to_owned();
@@ -175,10 +194,16 @@ impl ResolutionBatch {
             at = end;
             out.push(item);
         }
-        if at == entries {
-            Ok(out)
-        } else {
-            Err(ColumnError::Length { column: "counts", got: at, want: entries })
+        if at != entries {
+            return Err(ColumnError::Length { column: "counts", got: at, want: entries });
         }
+        for (at, metric) in self.failed {
+            let item = out.get_mut(at as usize).ok_or(ColumnError::Damaged {
+                column: "failed",
+                what: "a metric of no resolution",
+            })?;
+            item.failed_metrics.push(metric);
+        }
+        Ok(out)
     }
 }

@@ -19,6 +19,8 @@ struct Fact {
     sets: [Box<[u32]>; 3],
     /// Metric, identity, value.
     usage: Box<[(u32, u32, Amount)]>,
+    /// Metrics that could not be had.
+    failed: Box<[u32]>,
     /// The resolution before of the same key, with another window.
     before: Option<FactId>,
 }
@@ -41,10 +43,11 @@ impl Facts {
             let sets = sets.map(|set| set.iter().map(|id| self.number(id)).collect());
             let usage = resolution.usage.iter();
             let usage = usage.map(|(m, id, v)| (self.number(m), self.number(id), *v)).collect();
+            let failed = resolution.failed_metrics.iter().map(|m| self.number(m)).collect();
             let id = self.facts.len() as FactId;
             let before = self.last_of_key.insert(resolution.key.into_boxed_str(), id);
             let (start, end) = (resolution.window_start.0, resolution.window_end.0);
-            self.facts.push(Fact { start, end, sets, usage, before });
+            self.facts.push(Fact { start, end, sets, usage, failed, before });
         }
     }
 
@@ -89,10 +92,19 @@ impl Facts {
         numbers.into_iter().map(|number| Arc::clone(&self.texts[number as usize])).collect()
     }
 
+    /// Whether one of these metrics could not be had.
+    pub fn lacks(&self, fact: FactId, metrics: &[String]) -> bool {
+        let failed = &self.facts[fact as usize].failed;
+        !failed.is_empty() && self.known(metrics).iter().any(|metric| failed.contains(metric))
+    }
+
+    fn known(&self, texts: &[String]) -> Vec<u32> {
+        texts.iter().filter_map(|text| self.numbers.get(text.as_str()).copied()).collect()
+    }
+
     /// Usage by identity, of each of these metrics.
     pub fn usage(&self, fact: FactId, metrics: &[String]) -> Vec<(Arc<str>, Amount)> {
-        let metrics: Vec<u32> =
-            metrics.iter().filter_map(|m| self.numbers.get(m.as_str()).copied()).collect();
+        let metrics = self.known(metrics);
         let entries = self.facts[fact as usize].usage.iter();
         let entries = entries.filter(|(metric, ..)| metrics.contains(metric));
         entries.map(|(_, id, value)| (Arc::clone(&self.texts[*id as usize]), *value)).collect()
@@ -115,6 +127,7 @@ mod tests {
             metrics_derived: vec!["sa:m".to_owned(), id.to_owned()],
             tenant_period: Vec::new(),
             usage: vec![("bytes".to_owned(), id.to_owned(), Amount::ONE)],
+            failed_metrics: vec!["late".to_owned()],
         };
         let mut facts = Facts::default();
         facts.add(vec![fact("a", 0, 100, "sa:day"), fact("a", 10, 20, "sa:hour")]);
@@ -132,5 +145,7 @@ mod tests {
         assert_eq!(facts.set(b, ResolutionSet::MergedActive).len(), 2);
         assert_eq!(facts.usage(b, &["bytes".to_owned(), "none".to_owned()]).len(), 1);
         assert!(facts.usage(b, &["none".to_owned()]).is_empty());
+        assert!(facts.lacks(b, &["none".to_owned(), "late".to_owned()]));
+        assert!(!facts.lacks(b, &["none".to_owned(), "bytes".to_owned()]));
     }
 }

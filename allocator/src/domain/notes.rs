@@ -22,6 +22,8 @@ pub enum Miss {
     NoResolution,
     /// The set is empty.
     NoIdentities,
+    /// A metric could not be had.
+    MetricsFailed,
     /// No usage was measured.
     NoUsage,
     /// All usage is 0.
@@ -45,6 +47,7 @@ impl Miss {
             Self::UnknownOwner => "an owner is not in the directory",
             Self::NoResolution => "no resolution for the line",
             Self::NoIdentities => "no identities",
+            Self::MetricsFailed => "metrics_fetch_failed",
             Self::NoUsage => "no usage",
             Self::ZeroUsage => "all usage is 0",
             Self::NegativeUsage => "usage is negative in total",

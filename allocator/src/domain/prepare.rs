@@ -147,6 +147,10 @@ impl<'a> Preparer<'a> {
 
     /// By usage, summed over metrics.
     pub fn usage(mut self, fact: FactId, metrics: &[String], tier: &str) -> Answered {
+        // Some of several metrics would share by what happened to be there.
+        if self.facts.lacks(fact, metrics) {
+            return self.done(Answer::Miss(Some(Miss::MetricsFailed)));
+        }
         let mut sums: HashMap<Arc<str>, ExactSum> = HashMap::new();
         let mut total = ExactSum::ZERO;
         for (identity, value) in self.facts.usage(fact, metrics) {

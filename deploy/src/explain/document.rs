@@ -34,7 +34,8 @@ pub fn document(
             .collect();
         json!({"key": resolution.key, "from": resolution.window_start.to_string(), "to": resolution.window_end.to_string(),
             "resource_active": resolution.resource_active, "metrics_derived": resolution.metrics_derived,
-            "tenant_period": resolution.tenant_period, "usage": usage})
+            "tenant_period": resolution.tenant_period, "usage": usage,
+            "failed_metrics": resolution.failed_metrics})
     });
     let rows: Vec<Value> = explained
         .keys()

@@ -107,6 +107,7 @@ fn billed(explained: &Explained, out: &mut Lines) {
                 ("resource_active", &resolution.resource_active),
                 ("metrics_derived", &resolution.metrics_derived),
                 ("tenant_period", &resolution.tenant_period),
+                ("metrics that could not be had", &resolution.failed_metrics),
             ];
             for (name, ids) in sets.into_iter().filter(|(_, ids)| !ids.is_empty()) {
                 entry(out, name, &short(ids.iter().cloned(), ids.len()));

@@ -75,15 +75,18 @@ pub fn lines() -> impl Strategy<Value = Vec<BillingLineItem>> {
 pub fn resolutions() -> impl Strategy<Value = Vec<IdentityResolution>> {
     let set = || vec(text(), 0..5);
     let usage = vec((text(), text(), amount()), 0..20);
-    let one = (text(), seconds(), seconds(), [set(), set(), set()], usage).prop_map(
-        |(key, window_start, window_end, [active, derived, period], usage)| IdentityResolution {
-            key,
-            window_start,
-            window_end,
-            resource_active: active,
-            metrics_derived: derived,
-            tenant_period: period,
-            usage,
+    let one = (text(), seconds(), seconds(), [set(), set(), set(), set()], usage).prop_map(
+        |(key, window_start, window_end, [active, derived, period, failed], usage)| {
+            IdentityResolution {
+                key,
+                window_start,
+                window_end,
+                resource_active: active,
+                metrics_derived: derived,
+                tenant_period: period,
+                usage,
+                failed_metrics: failed,
+            }
         },
     );
     vec(one, 0..30)

@@ -22,7 +22,8 @@ pub fn cases() -> Vec<Case> {
         case("focus", 1, lines(&[plain(), rich(), bare()])),
         case("same", 1, lines(&[plain(), plain()])),
         case("empty", 1, lines(&[])),
-        case("sets", 1, resolutions()),
+        case("sets", 1, ResolutionBatch::new(&resolutions())),
+        case("failed", 1, failed()),
         case("split", 2, rows()),
         case("empty", 2, RowBatch::default()),
         case("weights", 1, weights()),
@@ -83,7 +84,7 @@ fn bare() -> BillingLineItem {
     BillingLineItem { id: LineId(hash("bare")), amount: amount("0"), cells: vec![], ..plain() }
 }
 
-fn resolutions() -> ResolutionBatch {
+fn resolutions() -> [IdentityResolution; 2] {
     let full = IdentityResolution {
         key: "lkc-1/2024-09-30".into(),
         window_start: START,
@@ -95,6 +96,7 @@ fn resolutions() -> ResolutionBatch {
             ("bytes_in".into(), "service_account:sa-1".into(), amount("61.25")),
             ("bytes_out".into(), "service_account:sa-1".into(), amount("0")),
         ],
+        failed_metrics: vec![],
     };
     let empty = IdentityResolution {
         key: "lkc-2/2024-09-30".into(),
@@ -104,7 +106,15 @@ fn resolutions() -> ResolutionBatch {
         metrics_derived: vec![],
         tenant_period: vec![],
         usage: vec![],
+        failed_metrics: vec![],
     };
+    [full, empty]
+}
+
+/// One of them lacks metrics that were asked for.
+fn failed() -> ResolutionBatch {
+    let [full, mut empty] = resolutions();
+    empty.failed_metrics = vec!["bytes_in".into(), "bytes_out".into()];
     ResolutionBatch::new(&[full, empty])
 }
 

@@ -149,6 +149,7 @@ pub async fn publish_resolution(bus: &Bus, date: UnitDate) -> Manifest {
         metrics_derived: Vec::new(),
         tenant_period: Vec::new(),
         usage: Vec::new(),
+        failed_metrics: Vec::new(),
     };
     let mut writer = BatchWriter::new(
         bus,

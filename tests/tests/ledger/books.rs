@@ -24,6 +24,7 @@ pub fn resolution(date: &str, key: &str) -> IdentityResolution {
         metrics_derived: Vec::new(),
         tenant_period: Vec::new(),
         usage: vec![("bytes".into(), "tag:checkout".into(), amount("3.5"))],
+        failed_metrics: Vec::new(),
     }
 }
 

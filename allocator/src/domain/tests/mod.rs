@@ -135,6 +135,7 @@ pub fn resolution(key: &str, active: &[&str], usage: &[(&str, &str, &str)]) -> I
             .iter()
             .map(|(metric, id, value)| ((*metric).to_owned(), (*id).to_owned(), amount(value)))
             .collect(),
+        failed_metrics: Vec::new(),
     }
 }
 

@@ -116,6 +116,29 @@ fn even_over_a_group_and_over_sets() {
 }
 
 #[test]
+fn a_metric_that_could_not_be_had_is_not_no_usage() {
+    let config = every(vec![
+        metric(&["in", "out"]),
+        set(ResolutionSet::ResourceActive),
+        nobody(Reason::NoDriver),
+    ]);
+    let known = resolution("k", &["sa:a", "sa:b"], &[("in", "sa:a", "1")]);
+    let failed = |metric: &str| proto::resolution::IdentityResolution {
+        failed_metrics: vec![metric.to_owned()],
+        ..known.clone()
+    };
+    let lines = |failed| run_in(&config, &[resolved(1, "1", "k")], vec![failed], 10).lines();
+    assert_eq!(
+        lines(failed("out")),
+        [
+            "sa:a a even 0.5 (usage_ratio in+out: metrics_fetch_failed)",
+            "sa:b b even 0.5 (usage_ratio in+out: metrics_fetch_failed)",
+        ]
+    );
+    assert_eq!(lines(failed("other")), ["sa:a a usage_ratio 1"]);
+}
+
+#[test]
 fn usage_is_summed_over_metrics() {
     let config = every(vec![metric(&["in", "out"]), nobody(Reason::NoDriver)]);
     let facts = vec![

@@ -37,5 +37,6 @@ pub fn resolution(
         metrics_derived: identities.clone(),
         resource_active: identities,
         tenant_period: Vec::new(),
+        failed_metrics: Vec::new(),
     }
 }
