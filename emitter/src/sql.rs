@@ -176,12 +176,17 @@ pub const SUMMARISE_BOUNDS: &str =
 /// Lets queries skip the blocks of other generations. `$1` any date of the month.
 pub const SUMMARISE: &str = "select summarise_month($1)";
 
-/// Remembers what became visible. `$1` tenant, `$2` source, then one array per column.
+/// Remembers what became visible. `$1` tenant, `$2` source, then one array per column; currencies and amounts of a unit
+/// are the text of an array.
 pub const PUT_COMMITS: &str = "
 insert into commits (tenant, source, date, generation, lines_generation, lines_hash, lines, resolution_generation,
-    resolution_hash, rows_hash, rows, rules, config)
-select $1, $2, u.* from unnest($3::date[], $4::int8[], $5::int8[], $6::bytea[], $7::int8[], $8::int8[], $9::bytea[],
-    $10::bytea[], $11::int8[], $12::bytea[], $13::bytea[]) as u";
+    resolution_hash, rows_hash, rows, rules, config, previous, currencies, amounts)
+select $1, $2, u.date, u.generation, u.lines_generation, u.lines_hash, u.lines, u.resolution_generation,
+    u.resolution_hash, u.rows_hash, u.rows, u.rules, u.config, u.previous, u.currencies::text[], u.amounts::numeric[]
+from unnest($3::date[], $4::int8[], $5::int8[], $6::bytea[], $7::int8[], $8::int8[], $9::bytea[], $10::bytea[],
+        $11::int8[], $12::bytea[], $13::bytea[], $14::int8[], $15::text[], $16::text[])
+    as u (date, generation, lines_generation, lines_hash, lines, resolution_generation, resolution_hash, rows_hash, rows,
+        rules, config, previous, currencies, amounts)";
 /// Gives free what is older than the generation that was visible until now. `$1` tenant, `$2` source, `$3` dates,
 /// `$4` those generations.
 pub const SUPERSEDE_COMMITS: &str = "

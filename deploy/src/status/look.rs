@@ -45,6 +45,8 @@ pub struct Standing {
     pub files_left: Vec<FileLeft>,
     /// How many there are.
     pub files_left_count: i64,
+    /// Dates that were calculated again with another outcome: the newest ones.
+    pub changes: Vec<Change>,
     /// What each source has of a type, how often gathers found far less of it, and what that waits for.
     pub populations: Vec<PopulationStatus>,
     /// Messages per stream; `None`: NATS was not asked or did not answer.
@@ -111,6 +113,25 @@ pub struct FileLeft {
     pub emitter: String,
     /// Why it is still there.
     pub why: String,
+}
+
+/// A date whose rows were replaced by others, in one currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// `tenant/source/date`.
+    pub unit: String,
+    /// When.
+    pub at: String,
+    /// `withdrawn`, or which of `lines`, `usage` and `rules` differ.
+    pub cause: String,
+    /// Currency; `None` where the date never had lines.
+    pub currency: Option<String>,
+    /// The old total; `None` where an earlier build did not record it.
+    pub old_total: Option<String>,
+    /// The new total.
+    pub new_total: Option<String>,
+    /// New less old.
+    pub difference: Option<String>,
 }
 
 /// A stream of NATS.
@@ -183,6 +204,16 @@ pub fn look(url: &str, nats: Option<&str>, pid: Option<u32>) -> Result<Standing>
         why: left.why,
     };
     standing.files_left = left.first.into_iter().map(file).collect();
+    let change = |change: store::Change| Change {
+        unit: unit(&change.key, &change.date),
+        at: change.at,
+        cause: change.cause,
+        currency: change.currency,
+        old_total: change.before,
+        new_total: change.after,
+        difference: change.difference,
+    };
+    standing.changes = store::changes(&mut view, LISTED_MAX)?.into_iter().map(change).collect();
     standing.populations = store::populations(&mut view)?.iter().map(Into::into).collect();
     standing.streams = nats.and_then(streams);
     Ok(standing)

@@ -1,4 +1,4 @@
-use super::look::{FileLeft, Problem, SourceStatus, Standing};
+use super::look::{Change, FileLeft, Problem, SourceStatus, Standing};
 use super::text;
 
 fn standing() -> Standing {
@@ -38,6 +38,15 @@ fn standing() -> Standing {
             why: "it was changed after it was emitted".to_owned(),
         }],
         files_left_count: 1,
+        changes: vec![Change {
+            unit: "acme/aws/2026-09-02".to_owned(),
+            at: "2026-10-01T03:00:05Z".to_owned(),
+            cause: "lines, rules".to_owned(),
+            currency: Some("USD".to_owned()),
+            old_total: Some("10".to_owned()),
+            new_total: Some("25.5".to_owned()),
+            difference: Some("15.5".to_owned()),
+        }],
         ..Standing::default()
     }
 }
@@ -51,6 +60,9 @@ tenant  source  kind   visible                   last gather           dates  wa
 acme    aws     focus  2026-09-01 to 2026-09-30  2026-10-01T03:00:00Z     30        2            1       2811            3              4
 
 tasks out: allocate 2
+
+changed at            date                 cause         currency  old total  new total  difference
+2026-10-01T03:00:05Z  acme/aws/2026-09-02  lines, rules  USD              10       25.5        15.5
 
 acme/aws cannot be gathered (2 attempts): bills/x.csv.gz: the file ends too early
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::look::{Problem, SourceStatus, Standing};
+use super::look::{Change, Problem, SourceStatus, Standing};
 use crate::guard::text::populations;
 use crate::summary::table;
 
@@ -66,6 +66,9 @@ pub fn standing(standing: &Standing) -> String {
     if !standing.populations.is_empty() {
         text.push_str(&format!("\n{}", populations(&standing.populations)));
     }
+    if !standing.changes.is_empty() {
+        text.push_str(&format!("\n{}", changes(&standing.changes)));
+    }
     for source in &standing.sources {
         let name = format!("{}/{}", source.tenant, source.source);
         if let Some(error) = &source.error {
@@ -126,6 +129,24 @@ fn row(source: &SourceStatus) -> Vec<String> {
         .into_iter()
         .chain(numbers.map(|number| number.to_string()))
         .collect()
+}
+
+fn changes(changes: &[Change]) -> String {
+    let known = |total: &Option<String>| total.clone().unwrap_or_else(|| "?".to_owned());
+    let row = |change: &Change| {
+        vec![
+            change.at.clone(),
+            change.unit.clone(),
+            change.cause.clone(),
+            change.currency.clone().unwrap_or_default(),
+            known(&change.old_total),
+            known(&change.new_total),
+            known(&change.difference),
+        ]
+    };
+    let header =
+        ["changed at", "date", "cause", "currency", "old total", "new total", "difference"];
+    table(&header, 4, &changes.iter().map(row).collect::<Vec<_>>())
 }
 
 fn list(what: &str, problems: impl ExactSizeIterator<Item = String>, count: i64) -> String {

@@ -1,7 +1,12 @@
 //! The end of a commit: remember what the generations were made from, and make them visible under the fence.
 
+use std::collections::BTreeMap;
+
 use deadpool_postgres::tokio_postgres::Transaction;
 use deadpool_postgres::tokio_postgres::types::{ToSql, Type};
+use proto::currency::Currency;
+use proto::manifest::Totals;
+use proto::money::ExactSum;
 use runtime::worker::TaskContext;
 
 use super::plan::Work;
@@ -25,11 +30,17 @@ struct Columns<'a> {
     rows: Vec<i64>,
     rules: Vec<&'a [u8]>,
     configs: Vec<&'a [u8]>,
+    /// What the lines add up to: the texts of an array of currencies and one of amounts.
+    currencies: Vec<String>,
+    amounts: Vec<String>,
 }
 
 impl<'a> Columns<'a> {
     fn of(works: &'a [Work<'a>]) -> Self {
+        let (currencies, amounts) = works.iter().map(|w| sums(&w.unit.lines.totals)).unzip();
         Self {
+            currencies,
+            amounts,
             dates: works.iter().map(|w| PgDate(w.unit.date)).collect(),
             generations: works.iter().map(|w| w.unit.generation.0).collect(),
             previous: works.iter().map(|w| w.previous).collect(),
@@ -47,6 +58,17 @@ impl<'a> Columns<'a> {
             configs: works.iter().map(|w| w.unit.config.0.as_slice()).collect(),
         }
     }
+}
+
+/// Currencies and their sums over all billing periods, as the texts of two arrays.
+fn sums(totals: &Totals) -> (String, String) {
+    let mut sums = BTreeMap::<Currency, ExactSum>::new();
+    for (currency, _, of_period) in totals.iter() {
+        sums.entry(currency).or_default().merge(&of_period.amount);
+    }
+    let array = |texts: Vec<String>| format!("{{{}}}", texts.join(","));
+    let currencies = sums.keys().map(ToString::to_string).collect();
+    (array(currencies), array(sums.values().map(ToString::to_string).collect()))
 }
 
 fn with<'a>(unit: &[Parameter<'a>; 2], columns: &[Parameter<'a>]) -> Vec<Parameter<'a>> {
@@ -80,6 +102,9 @@ pub async fn flip(
             (&c.rows, Type::INT8_ARRAY),
             (&c.rules, Type::BYTEA_ARRAY),
             (&c.configs, Type::BYTEA_ARRAY),
+            (&c.previous, Type::INT8_ARRAY),
+            (&c.currencies, Type::TEXT_ARRAY),
+            (&c.amounts, Type::TEXT_ARRAY),
         ],
     );
     transaction

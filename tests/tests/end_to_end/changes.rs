@@ -1,6 +1,8 @@
 //! What a second run does: nothing without a reason, and exactly what changed.
 
 use proto::line::Measure;
+use proto::money::ExactSum;
+use serde_json::Value;
 use tests::output::{HEADER, contents, files, touched};
 use tests::stand::Stand;
 use tests::world::{self, Line};
@@ -42,6 +44,18 @@ impl Scene {
     }
 }
 
+/// What `status` says of dates that were calculated again, the newest first.
+fn changes(stand: &Stand) -> Vec<Value> {
+    let (_, status) = stand.ask_json(&["status", "--json"]);
+    status["changes"].as_array().expect("a list of changes").clone()
+}
+
+/// What the lines of a date add up to.
+fn total(lines: &[Line], date: &str) -> ExactSum {
+    let of_date = lines.iter().filter(|line| line.date == day(date));
+    world::sums(of_date, COST)["USD"].amount
+}
+
 #[test]
 fn runs_do_what_changed_and_nothing_else() {
     let mut scene = Scene::new();
@@ -58,6 +72,9 @@ fn runs_do_what_changed_and_nothing_else() {
     assert_eq!(again.summary["tenants"], run.summary["tenants"]);
     assert_eq!(touched(&first, &files(&scene.stand.csv()).unwrap()), Vec::<String>::new());
 
+    assert!(changes(&scene.stand).is_empty(), "a first gather changes nothing");
+    let before = scene.early.clone();
+
     // One line of one date: that date is calculated and emitted again, and no other.
     scene.early[3] = scene.early[3].clone().cost("1234.5678901234567890123456789");
     scene.write_early();
@@ -67,6 +84,14 @@ fn runs_do_what_changed_and_nothing_else() {
     let changed = files(&scene.stand.csv()).unwrap();
     assert_eq!(touched(&first, &changed), ["acme_cloud_2026-05-01.csv"]);
 
+    let change = &changes(&scene.stand)[0];
+    let known = ["acme/cloud/2026-05-01", "lines", "USD"];
+    assert_eq!([&change["unit"], &change["cause"], &change["currency"]], known, "{change}");
+    let [old, new] = [&before, &scene.early].map(|lines| total(lines, "2026-05-01"));
+    assert_eq!(change["old_total"], old.to_string(), "{change}");
+    assert_eq!(change["new_total"], new.to_string(), "{change}");
+    assert_eq!(change["difference"], new.difference(&old).to_string(), "{change}");
+
     // One of two files goes: its date is withdrawn, everywhere; the others stay as they are.
     scene.stand.remove("bills/acme-late.csv");
     let run = scene.stand.run_once(&[]);
@@ -74,6 +99,11 @@ fn runs_do_what_changed_and_nothing_else() {
     assert_eq!(of(&run, "acme")["lines"], scene.early.len());
     let withdrawn = files(&scene.stand.csv()).unwrap();
     assert_eq!(touched(&changed, &withdrawn), ["acme_cloud_2026-05-03.csv"]);
+    let change = &changes(&scene.stand)[0];
+    let old = total(&scene.late, "2026-05-03").to_string();
+    let known = ["acme/cloud/2026-05-03", "withdrawn", "USD", &old, "0"];
+    let fields = ["unit", "cause", "currency", "old_total", "new_total"];
+    assert_eq!(fields.map(|field| &change[field]), known, "{change}");
     let texts = contents(&scene.stand.csv()).unwrap();
     assert_eq!(texts["acme_cloud_2026-05-03.csv"], format!("{HEADER}\n"));
     assert_holds(&scene.stand, &run, "nord", &scene.other, COST);
@@ -118,6 +148,11 @@ fn changed_rules_are_applied_from_the_archive_when_stream_and_source_are_gone() 
     assert_eq!(run.summary["units"], 3, "{}\n{}", run.summary, run.said);
     assert_holds(&stand, &run, "acme", &lines, COST);
     assert_eq!(touched(&first, &files(&stand.csv()).unwrap()).len(), 3);
+    let changed = changes(&stand);
+    let of_rules = |change: &Value| {
+        (&change["cause"], &change["difference"]) == (&"rules".into(), &"0".into())
+    };
+    assert!(changed.len() == 3 && changed.iter().all(of_rules), "{changed:?}");
     let networking = |row: &&tests::output::Row| row["rule"] == "network";
     let rows = tests::output::rows(&stand.csv()).unwrap();
     assert!(rows.iter().filter(networking).count() > 0);
