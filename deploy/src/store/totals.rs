@@ -97,12 +97,24 @@ pub fn allocated(txn: &mut Transaction<'_>) -> Result<Vec<Stored<Option<String>>
     let sql = format!(
         "with {VISIBLE}, stored as materialized (
            select tenant, source, dimension, {SUMS}
-           from (select v.tenant, v.source, unnest(s.dimension) as dimension, unnest(p.amount) as amount,
-               unnest(p.billed) as billed, unnest(p.effective) as effective, unnest(p.contracted) as contracted,
-               unnest(p.list) as list
-             from visible v
-             join chargeback_pieces p on p.tenant = v.tenant and p.date = v.date and p.generation = v.visible_generation
-             join chargeback_splits s on s.generation = p.generation and s.date = p.date and s.split = p.split) rows
+           from (
+             select tenant, source, dimension, coalesce(amount, units * worth) as amount,
+               coalesce(billed, billed_units * worth) as billed, coalesce(effective, effective_units * worth) as effective,
+               coalesce(contracted, contracted_units * worth) as contracted, coalesce(list, list_units * worth) as list
+             from (
+               select v.tenant, v.source, unit_worth(p.scale) as worth, unnest(s.dimension) as dimension,
+                 unnest(p.amount) as amount, unnest(p.billed) as billed, unnest(p.effective) as effective,
+                 unnest(p.contracted) as contracted, unnest(p.list) as list,
+                 unnest(of_line(p.units, l.place, cardinality(s.dimension))) as units,
+                 unnest(of_line(p.billed_units, l.place, cardinality(s.dimension))) as billed_units,
+                 unnest(of_line(p.effective_units, l.place, cardinality(s.dimension))) as effective_units,
+                 unnest(of_line(p.contracted_units, l.place, cardinality(s.dimension))) as contracted_units,
+                 unnest(of_line(p.list_units, l.place, cardinality(s.dimension))) as list_units
+               from visible v
+               join chargeback_pieces p
+                 on p.tenant = v.tenant and p.date = v.date and p.generation = v.visible_generation
+               join chargeback_splits s on s.generation = p.generation and s.date = p.date and s.split = p.split
+               cross join lateral generate_series(1::bigint, coalesce(cardinality(p.lines), 1)) as l (place)) parts) rows
            group by 1, 2, 3)
          select s.tenant, s.source, d.currency,
            case when d.owner_id = $1 then coalesce(split_part(d.allocation_detail, ':', 1), 'no_reason') end, {TOTALS}

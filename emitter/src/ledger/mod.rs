@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`plan`] | which units are stored, and which share a transaction |
 //! | [`commit`](mod@commit), [`verify`], [`flip`] | the transaction: store, compare what is stored, make visible under the fence |
-//! | [`lines`], [`rows`] | batches into COPY |
+//! | [`lines`], [`rows`], [`pieces`] | batches into COPY |
 //! | [`archive`], [`restore`] | messages kept, and published again |
 //! | [`dimension`], [`feed`], [`known`] | what repeats, by content |
 //! | [`totals`] | comparing exact sums |
@@ -18,6 +18,7 @@ mod flip;
 mod keeper;
 mod known;
 mod lines;
+mod pieces;
 mod plan;
 mod purge;
 mod restore;

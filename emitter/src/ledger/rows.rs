@@ -18,13 +18,12 @@ use runtime::worker::TaskContext;
 use super::dimension::{DimensionKind, hash_of, id_of, with_row_texts};
 use super::feed::Feed;
 use super::lines::check_items;
+use super::pieces::{Owner, Pieces};
 use super::plan::Work;
 use crate::error::EmitterError;
 use crate::sql;
 use crate::wire::{CopyIn, PgDate, Tuples};
 
-/// Columns of `chargeback_pieces`.
-const PIECE_COLUMNS: i16 = 12;
 /// Columns of `chargeback_splits`.
 const SPLIT_COLUMNS: i16 = 7;
 
@@ -59,11 +58,14 @@ pub async fn store(
             let Some(body) = reader.next().await? else { break };
             check_items(date, manifest, batch, body.len())?;
             let rows = body.open().map_err(DataError::from)?;
-            packer.batch(&rows, copies.open().await?, feed)?;
-            copies.send().await?;
+            packer.batch(&rows, &mut copies.splits, feed)?;
+            if packer.pieces.parts() >= PARTS_WAITING {
+                packer.flush(&mut copies).await?;
+            }
             feed.send().await?;
             context.progress.tick();
         }
+        packer.flush(&mut copies).await?;
         if packer.set.value() != manifest.hash {
             let text = format!(
                 "the rows of {date}, generation {}, differ from their manifest",
@@ -82,16 +84,18 @@ struct Copies<'a, 't> {
     splits: Tuples,
 }
 
-/// Bytes of splits that wait at most, a batch's apart.
+/// Bytes of splits that wait at most, apart from those of the pieces that wait.
 const SPLITS_WAITING: usize = 1024 * 1024;
+/// Parts that wait for others of their splits at most, a batch's apart: 1 MB, and as much for each measure that differs.
+const PARTS_WAITING: usize = 50_000;
 
 impl<'a, 't> Copies<'a, 't> {
     fn new(transaction: &'a Transaction<'t>) -> Self {
         Self { transaction, pieces: None, splits: Tuples::default() }
     }
 
-    /// Where pieces and splits are appended.
-    async fn open(&mut self) -> Result<(&mut Tuples, &mut Tuples), EmitterError> {
+    /// Where pieces are appended.
+    async fn open(&mut self) -> Result<&mut CopyIn, EmitterError> {
         let pieces = match self.pieces.take() {
             Some(copy) => copy,
             None => {
@@ -99,22 +103,18 @@ impl<'a, 't> Copies<'a, 't> {
                 CopyIn::new(sink.map_err(EmitterError::sql("store rows"))?)
             }
         };
-        Ok((&mut self.pieces.insert(pieces).tuples, &mut self.splits))
-    }
-
-    /// Sends what is a piece of it.
-    async fn send(&mut self) -> Result<(), EmitterError> {
-        if let Some(copy) = &mut self.pieces {
-            copy.send().await.map_err(EmitterError::sql("store rows"))?;
-        }
-        if self.splits.size() < SPLITS_WAITING { Ok(()) } else { self.finish().await }
+        Ok(self.pieces.insert(pieces))
     }
 
     /// Sends all of it; more may follow.
     async fn finish(&mut self) -> Result<(), EmitterError> {
         let failed = EmitterError::sql;
-        let Some(pieces) = self.pieces.take() else { return Ok(()) };
-        pieces.finish().await.map_err(failed("store rows"))?;
+        if let Some(pieces) = self.pieces.take() {
+            pieces.finish().await.map_err(failed("store rows"))?;
+        }
+        if self.splits.is_empty() {
+            return Ok(());
+        }
         let sink = self.transaction.copy_in(sql::COPY_SPLITS).await;
         let mut splits = CopyIn::new(sink.map_err(failed("store shares"))?);
         splits.tuples = std::mem::take(&mut self.splits);
@@ -208,23 +208,23 @@ struct Packer<'a> {
     splits: HashMap<(Hash128, u16), i32>,
     /// Numbers given so far.
     last: i32,
+    pieces: Pieces,
     scratch: Vec<u8>,
 }
 
 impl<'a> Packer<'a> {
     fn new(context: &'a TaskContext, unit: &'a CommitUnit, periods: &'a Periods) -> Self {
-        let (set, splits, scratch) = Default::default();
-        Self { context, unit, periods, set, splits, last: 0, scratch }
+        let (set, splits, pieces, scratch) = Default::default();
+        Self { context, unit, periods, set, splits, last: 0, pieces, scratch }
     }
 
     fn batch(
         &mut self,
         rows: &Rows,
-        (pieces, splits): (&mut Tuples, &mut Tuples),
+        splits: &mut Tuples,
         feed: &mut Feed,
     ) -> Result<(), EmitterError> {
-        let tenant = self.context.tenant().as_str();
-        let (date, generation) = (self.unit.date, self.unit.generation.0);
+        let date = self.unit.date;
         if self.splits.len() >= SPLITS_KNOWN {
             self.splits.clear();
         }
@@ -253,18 +253,23 @@ impl<'a> Packer<'a> {
             self.set.add(piece.hash);
             let start = piece.start as usize;
             let parts = start..start + split.parts.len();
-            pieces.start(PIECE_COLUMNS);
-            pieces.int8(generation);
-            pieces.int4(number);
-            pieces.date(date);
-            pieces.text(tenant);
-            pieces.bytes(&piece.line.0.0);
-            pieces.amounts(&rows.money.amounts[parts.clone()]);
-            for column in &rows.money.others {
-                pieces.amounts_or_null(column.get(parts.clone()).unwrap_or_default());
-            }
+            self.pieces.add(number, piece.line, &rows.money, parts);
         }
         Ok(())
+    }
+
+    /// Sends the pieces that wait.
+    async fn flush(&mut self, copies: &mut Copies<'_, '_>) -> Result<(), EmitterError> {
+        let failed = EmitterError::sql;
+        let tenant = self.context.tenant().as_str();
+        let (generation, date) = (self.unit.generation.0, self.unit.date);
+        let owner = Owner { generation, date, tenant };
+        self.pieces.sort();
+        let copy = copies.open().await?;
+        while self.pieces.put(owner, &mut copy.tuples) {
+            copy.send().await.map_err(failed("store rows"))?;
+        }
+        if copies.splits.size() < SPLITS_WAITING { Ok(()) } else { copies.finish().await }
     }
 
     /// The number of a split for lines of a pair; one that has none yet is stored.

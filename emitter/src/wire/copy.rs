@@ -16,6 +16,7 @@ const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 const PIECE: usize = 128 * 1024;
 const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 /// Types of elements, as `pg_type` has them.
+const OID_BYTEA: i32 = 17;
 const OID_INT8: i32 = 20;
 const OID_NUMERIC: i32 = 1700;
 
@@ -91,42 +92,67 @@ impl Tuples {
     }
     /// An `int8[]`.
     pub fn int8s(&mut self, values: impl ExactSizeIterator<Item = i64>) {
-        self.array(OID_INT8, values, |tuples, value| tuples.int8(value));
+        self.array(OID_INT8, values.len(), values, |tuples, value| tuples.int8(value));
+    }
+    /// An `int8[]` of so many elements, which may be null.
+    pub fn units(&mut self, items: usize, values: impl Iterator<Item = Option<i64>>) {
+        self.array(OID_INT8, items, values, |tuples, value| match value {
+            Some(value) => tuples.int8(value),
+            None => tuples.nulls(1),
+        });
+    }
+    /// A `bytea[]`.
+    pub fn byte_strings<'b>(&mut self, values: impl ExactSizeIterator<Item = &'b [u8]>) {
+        self.array(OID_BYTEA, values.len(), values, |tuples, value| tuples.bytes(value));
+    }
+    /// Nulls in so many columns.
+    pub fn nulls(&mut self, columns: usize) {
+        (0..columns).for_each(|_| self.0.extend_from_slice(&NULL));
     }
     /// A `numeric[]`.
     pub fn amounts(&mut self, values: &[Amount]) {
-        self.array(OID_NUMERIC, values.iter(), |tuples, value| tuples.amount(*value));
+        self.array(OID_NUMERIC, values.len(), values.iter(), |tuples, value| tuples.amount(*value));
     }
     /// A `numeric[]` with nulls; null where there is nothing else.
     pub fn amounts_or_null(&mut self, values: &[Option<Amount>]) {
         if values.iter().all(Option::is_none) {
             return self.0.extend_from_slice(&NULL);
         }
-        self.array(OID_NUMERIC, values.iter(), |tuples, value| tuples.amount_or_null(*value));
+        self.array(OID_NUMERIC, values.len(), values.iter(), |tuples, value| {
+            tuples.amount_or_null(*value)
+        });
     }
     /// Two `numeric[]`: numerators, then denominators.
     pub fn shares<'s>(&mut self, shares: impl ExactSizeIterator<Item = &'s Share> + Clone) {
-        self.array(OID_NUMERIC, shares.clone(), |tuples, share| {
+        let items = shares.len();
+        self.array(OID_NUMERIC, items, shares.clone(), |tuples, share| {
             put_numerator(&mut tuples.0, share)
         });
-        self.array(OID_NUMERIC, shares, |tuples, share| put_denominator(&mut tuples.0, share));
+        self.array(OID_NUMERIC, items, shares, |tuples, share| {
+            put_denominator(&mut tuples.0, share)
+        });
     }
-    /// An array of one dimension whose elements may be null.
+    /// An array of one dimension, of so many elements, which may be null.
     fn array<T>(
         &mut self,
         element: i32,
-        values: impl ExactSizeIterator<Item = T>,
+        items: usize,
+        values: impl Iterator<Item = T>,
         mut put: impl FnMut(&mut Self, T),
     ) {
         let start = self.0.len();
-        let items = values.len() as i32;
         // Length, to be filled in; dimensions; may hold nulls; type; items; the first one's number.
-        for word in [0, 1, 1, element, items, 1] {
+        for word in [0, 1, 1, element, items as i32, 1] {
             self.0.extend_from_slice(&word.to_be_bytes());
         }
         values.for_each(|value| put(self, value));
         let bytes = (self.0.len() - start - 4) as i32;
         self.0[start..start + 4].copy_from_slice(&bytes.to_be_bytes());
+    }
+    /// Whether nothing was appended yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.len() == HEADER.len()
     }
     /// Bytes that were appended since the last piece.
     #[must_use]

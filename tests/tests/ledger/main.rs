@@ -9,4 +9,6 @@ mod desk;
 #[cfg(test)]
 mod emit;
 #[cfg(test)]
+mod pieces;
+#[cfg(test)]
 mod store;
