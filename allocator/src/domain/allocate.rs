@@ -11,8 +11,9 @@ use proto::report::Warning;
 use proto::row::PartsMoney;
 use proto::time::UnitDate;
 
-use super::chain::{DriverWeights, Walker};
+use super::chain::Walker;
 use super::columns::{Batch, parsed};
+use super::drivers::DriverWeights;
 use super::error::{LineError, UnitError};
 use super::face::Face;
 use super::facts::Facts;

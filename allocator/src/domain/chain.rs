@@ -9,6 +9,7 @@ use proto::row::PartsMoney;
 use proto::time::UnitDate;
 
 use super::columns::Batch;
+use super::drivers::DriverWeights;
 use super::error::LineError;
 use super::face::Face;
 use super::facts::Facts;
@@ -18,7 +19,7 @@ use super::memo::{Kept, Memo, Prepared};
 use super::notes::{Miss, NO_NOTES, Notes, NotesId};
 use super::prepare::{Answered, Preparer};
 use super::program::{Program, TierId, TierKind};
-use super::trace::{Outcome, Received, Recorder, inputs, passed};
+use super::trace::{Input, Outcome, Received, Recorder, inputs, passed};
 use super::warnings::{WarningId, Warnings, quote};
 use super::weights::{CostWeights, LacksField};
 
@@ -56,15 +57,6 @@ pub struct Given {
     place: Place,
     /// All of it.
     pub money: LineMoney,
-}
-
-/// Weights of drivers, by name and owner.
-#[derive(Debug, Clone, Default)]
-pub struct DriverWeights {
-    /// What there is.
-    pub given: BTreeMap<String, BTreeMap<String, Amount>>,
-    /// Whether what is not there is still to come; else it is missing.
-    pub pending: bool,
 }
 
 /// Walks chains. Holds what is known of the unit, and all answers found so far.
@@ -228,7 +220,7 @@ impl Walker {
                 Err(miss) => {
                     self.recorder.tried(*tier, money.amount, miss);
                     if self.recorder.is_on() {
-                        let inputs = inputs(program, *tier, batch, line);
+                        let inputs = self.inputs(program, *tier, batch, line);
                         self.recorder.step(program, *tier, inputs, passed(miss));
                     }
                     if let Some(miss) = miss {
@@ -263,8 +255,23 @@ impl Walker {
         let received = received
             .map(|((party, share), working)| Received::party(party, share, working))
             .collect();
-        let inputs = inputs(program, tier, batch, line);
+        let inputs = self.inputs(program, tier, batch, line);
         self.recorder.step(program, tier, inputs, Outcome::Gave(received));
+    }
+
+    /// What a tier looks at: on the line, and of its driver.
+    fn inputs(
+        &self,
+        program: &Program,
+        tier: TierId,
+        batch: &Batch<'_>,
+        line: usize,
+    ) -> Vec<Input> {
+        let mut inputs = inputs(program, tier, batch, line);
+        if let TierKind::Driver { name, table, .. } = &program.tiers[tier].kind {
+            inputs.extend(self.drivers.listed(name, table.as_deref(), self.date));
+        }
+        inputs
     }
 
     /// The place of an answer, or why the tier does not apply.
@@ -314,7 +321,9 @@ impl Walker {
             TierKind::Pending(why) => {
                 return Ok(Ok(self.unallocated(program, tier, notes, batch, line, Some(why))));
             }
-            TierKind::Driver { name, .. } if !self.drivers.given.contains_key(name) => {
+            TierKind::Driver { name, table: None, .. }
+                if !self.drivers.given.contains_key(name) =>
+            {
                 if self.drivers.pending {
                     let place = self.unallocated(program, tier, notes, batch, line, Some(name));
                     return Ok(Ok(place));
@@ -370,10 +379,15 @@ impl Walker {
             }
             TierKind::FixedTable(rows) => self.preparer(program).fixed_table(rows, label),
             TierKind::Cost(basis) => self.preparer(program).cost(*basis, which, label),
-            TierKind::Driver { name, .. } => {
-                let given = self.drivers.given.get(name).map(owners).unwrap_or_default();
-                let weights = given.iter().map(|(owner, weight)| (owner.as_str(), *weight));
-                self.preparer(program).by_owner(weights, Miss::NoWeights)
+            TierKind::Driver { name, table, .. } => {
+                match (self.drivers.given.get(name).map(owners), table) {
+                    (None, Some(rows)) => self.preparer(program).table_weights(rows, label),
+                    (given, _) => {
+                        let given = given.unwrap_or_default();
+                        let weights = given.iter().map(|(owner, weight)| (owner.as_str(), *weight));
+                        self.preparer(program).by_owner(weights, Miss::NoWeights)
+                    }
+                }
             }
             TierKind::Direct(_)
             | TierKind::Composition(..)

@@ -2,7 +2,7 @@
 
 use proto::config::{
     CostShare, CostWindow, Driver, Field, FixedShares, Part, Reason, Receivers, Rule, SourceConfig,
-    SourceScope, TenantConfig, Tier, Usage,
+    SourceScope, TableRow, TenantConfig, Tier, Usage,
 };
 use proto::ids::SourceId;
 use proto::line::cell;
@@ -130,11 +130,7 @@ impl<'c> Compiler<'c> {
                 TierKind::Fixed(percents.iter().map(|(o, p)| (o.clone(), *p)).collect())
             }
             Tier::Fixed(FixedShares::Table(name)) => {
-                let table = self.config.tables.get(name);
-                let table = table.ok_or_else(|| unknown(at(), "table", name))?;
-                let owners = table.rows.iter().flat_map(|row| &row.key);
-                owners.into_iter().try_for_each(|o| is_owner(o, &format!("table {name}")))?;
-                TierKind::FixedTable(table.rows.clone())
+                TierKind::FixedTable(self.owner_rows(name, &at())?)
             }
             Tier::InProportionToCost(CostShare::Driver { driver, .. }) => {
                 self.driver(driver, false, &at())?
@@ -185,10 +181,23 @@ impl<'c> Compiler<'c> {
         Ok(group.clone())
     }
 
+    /// Rows of a table whose keys are owners.
+    fn owner_rows(&self, name: &str, place: &str) -> Result<Vec<TableRow>, CompileError> {
+        let table = self.config.tables.get(name);
+        let table = table.ok_or_else(|| unknown(place.to_owned(), "table", name))?;
+        let owners = table.rows.iter().flat_map(|row| &row.key);
+        owners.into_iter().try_for_each(|owner| is_owner(owner, &format!("table {name}")))?;
+        Ok(table.rows.clone())
+    }
+
     fn driver(&self, name: &str, usage: bool, place: &str) -> Result<TierKind, CompileError> {
         match self.config.drivers.get(name) {
-            Some(Driver::Metric { .. } | Driver::Ledger { .. } | Driver::Table { .. }) => {
-                Ok(TierKind::Driver { name: name.to_owned(), usage })
+            Some(Driver::Metric { .. } | Driver::Ledger { .. }) => {
+                Ok(TierKind::Driver { name: name.to_owned(), usage, table: None })
+            }
+            Some(Driver::Table { table }) => {
+                let rows = self.owner_rows(table, place)?;
+                Ok(TierKind::Driver { name: name.to_owned(), usage, table: Some(rows) })
             }
             None => Err(unknown(place.to_owned(), "driver", name)),
         }

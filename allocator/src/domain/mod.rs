@@ -6,7 +6,7 @@
 //! | `fields`, `columns` | what rules can look at; worked out once per distinct value of a batch |
 //! | `matching` | which rule takes a line |
 //! | `normalise`, `lookup`, `party` | from a value to an owner: virtual tags, tables, the owner directory |
-//! | `facts`, `weights` | resolutions; cost to share by (the first pass) |
+//! | `facts`, `weights`, `drivers` | resolutions; cost to share by (the first pass); weights from outside the unit |
 //! | `chain`, `prepare`, `memo` | the first tier that applies; what it gives, worked out once per distinct input |
 //! | `notes`, `face` | why a row is what it is |
 //! | `line_money` | the exact split of everything a line has, and the proof that nothing is lost |
@@ -21,6 +21,7 @@ mod chain;
 mod columns;
 mod compile;
 pub mod cover;
+mod drivers;
 mod error;
 mod face;
 mod facts;
@@ -42,7 +43,7 @@ mod warnings;
 mod weights;
 
 pub use allocate::UnitAllocator;
-pub use chain::DriverWeights;
+pub use drivers::DriverWeights;
 pub use error::{CompileError, UnitError};
 pub use facts::Facts;
 pub use program::Program;

@@ -201,26 +201,24 @@ impl<'a> Preparer<'a> {
 
     /// By percents in the rows of a table.
     pub fn fixed_table(self, rows: &[TableRow], tier: &str) -> Answered {
-        let mut percents = Vec::new();
+        let percents = match rows_of(rows, self.date, tier) {
+            Ok(percents) => percents,
+            Err(error) => return self.done(Answer::Fail(error)),
+        };
         let mut sum = ExactSum::ZERO;
-        for row in rows.iter().filter(|row| row.valid.contains(self.date)) {
-            let owner = row.key.first().map_or("", String::as_str);
-            match Amount::parse(&row.value).ok().filter(|percent| !percent.is_negative()) {
-                Some(percent) => {
-                    sum.add(percent);
-                    percents.push((owner, percent));
-                }
-                None => {
-                    let (tier, owner) = (tier.to_owned(), owner.to_owned());
-                    let value = row.value.clone();
-                    return self.done(Answer::Fail(LineError::NotAWeight { tier, owner, value }));
-                }
-            }
-        }
+        percents.iter().for_each(|(_, percent)| sum.add(*percent));
         if sum != ExactSum::from(Amount::from(100)) {
             return self.done(Answer::Fail(LineError::NotHundred { tier: tier.to_owned(), sum }));
         }
         self.by_owner(percents.into_iter(), Miss::NoWeights)
+    }
+
+    /// By weights in the rows of a driver's table.
+    pub fn table_weights(self, rows: &[TableRow], tier: &str) -> Answered {
+        match rows_of(rows, self.date, tier) {
+            Ok(weights) => self.by_owner(weights.into_iter(), Miss::NoWeights),
+            Err(error) => self.done(Answer::Fail(error)),
+        }
     }
 
     /// By what a group of lines cost each owner.
@@ -301,4 +299,23 @@ impl<'a> Preparer<'a> {
             }
         }
     }
+}
+
+/// Owners and numbers of the rows of a date.
+pub fn rows_of<'r>(
+    rows: &'r [TableRow],
+    date: UnitDate,
+    tier: &str,
+) -> Result<Vec<(&'r str, Amount)>, LineError> {
+    let of_date = rows.iter().filter(|row| row.valid.contains(date));
+    let parse = |row: &'r TableRow| {
+        let owner = row.key.first().map_or("", String::as_str);
+        let number = Amount::parse(&row.value).ok().filter(|number| !number.is_negative());
+        number.map(|number| (owner, number)).ok_or_else(|| LineError::NotAWeight {
+            tier: tier.to_owned(),
+            owner: owner.to_owned(),
+            value: row.value.clone(),
+        })
+    };
+    of_date.map(parse).collect()
 }

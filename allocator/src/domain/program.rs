@@ -82,6 +82,8 @@ pub enum TierKind {
         name: String,
         /// Whether the tier is a `usage_ratio`.
         usage: bool,
+        /// Its weights where the configuration holds them, by owner; the rows of the date.
+        table: Option<Vec<TableRow>>,
     },
     /// By stated percents of owners.
     Fixed(Vec<(String, Amount)>),

@@ -10,7 +10,7 @@ use proto::money::ExactSum;
 use proto::time::UtcSeconds;
 
 use super::allocate::UnitAllocator;
-use super::chain::DriverWeights;
+use super::drivers::DriverWeights;
 use super::error::{CompileError, UnitError};
 use super::facts::Facts;
 use super::fields::canonical;

@@ -11,7 +11,7 @@ use super::problem::Problem;
 #[must_use]
 pub fn refuse_unbuilt(config: &TenantConfig) -> Vec<Problem> {
     let file = format!("tenants/{}.yaml", config.tenant);
-    let mut found = Found { file, path: Vec::new(), problems: Vec::new() };
+    let mut found = Found { file, config, path: Vec::new(), problems: Vec::new() };
     for source in &config.sources {
         found.path = vec!["sources".to_owned(), source.id.to_string()];
         if let SourceSettings::Unbuilt { kind, .. } = &source.settings {
@@ -23,7 +23,7 @@ pub fn refuse_unbuilt(config: &TenantConfig) -> Vec<Problem> {
         found.path = vec!["drivers".to_owned(), name.clone()];
         let kind = match driver {
             Driver::Metric { .. } => "metric",
-            Driver::Table { .. } => "table",
+            Driver::Table { .. } => continue,
             Driver::Ledger { .. } => "ledger",
         };
         let what = format!("driver `{name}`: drivers with `{kind}` do not run yet");
@@ -37,14 +37,15 @@ pub fn refuse_unbuilt(config: &TenantConfig) -> Vec<Problem> {
     found.problems
 }
 
-struct Found {
+struct Found<'c> {
     file: String,
+    config: &'c TenantConfig,
     /// What is looked at.
     path: Vec<String>,
     problems: Vec<Problem>,
 }
 
-impl Found {
+impl Found<'_> {
     fn add(&mut self, what: String, mend: &str) {
         let path = self.path.clone();
         self.problems.push(Problem { path, ..Problem::of_file(&self.file, what, mend) });
@@ -53,12 +54,17 @@ impl Found {
     fn chain(&mut self, rule: &Rule, chain: &[Tier]) {
         for tier in chain {
             match tier {
+                Tier::UsageRatio(Usage::Driver(name))
+                    if matches!(self.config.drivers.get(name), Some(Driver::Table { .. })) => {}
                 Tier::UsageRatio(Usage::Driver(name)) => {
                     let what = format!(
                         "rule `{}`: usage_ratio by driver `{name}` does not run yet",
                         rule.id
                     );
-                    self.add(what, "use { metric: [NAME…] }, `fixed` or `even`");
+                    self.add(
+                        what,
+                        "use { metric: [NAME…] }, a driver with `table`, `fixed` or `even`",
+                    );
                 }
                 Tier::InProportionToCost(CostShare::Driver { driver, .. }) => {
                     let what = format!(

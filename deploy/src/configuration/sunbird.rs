@@ -168,6 +168,7 @@ tests:
   - { name: number between without, rule: numbers, line: { x_Score: 2, cost: 10, date: 2026-10-14 }, expect: { a: "3.33", b: "3.33", c: "3.34" } }
   - { name: number beyond, rule: own, line: { x_Score: "2.5", tag.team: t, cost: 10, date: 2026-10-14 }, expect: { t: 10 } }
   - { name: not, rule: nothing-but, line: { RegionId: us-east-1, cost: 1, date: 2026-10-14 }, drivers: { weights: { a: 25, b: 75 } }, expect: { a: "0.25", b: "0.75" } }
+  - { name: weights of a table, rule: nothing-but, line: { RegionId: us-east-1, cost: 1, date: 2026-10-14 }, expect: { a: "0.6", b: "0.4" } }
   - { name: not not, rule: own, line: { RegionId: eu-west-1, tag.stage: Blue-1, cost: 1, date: 2026-10-14 }, expect: { blue: 1 } }
   - { name: percents of a table, rule: expression, line: { ResourceId: vol-12, cost: 1, date: 2026-10-14 }, expect: { a: "0.6", b: "0.4" } }
   - { name: two keys, rule: nested, line: { tag.x.y: 1, tag.stage: Prod-9, SubAccountId: 007, cost: 1, date: 2026-10-14 }, expect: { bond: 1 } }
@@ -186,5 +187,5 @@ fn the_rest_of_the_grammar_runs_in_rule_tests() {
     write(folder.path(), "shares.csv", "owner,percent\na,60\nb,40\n");
     write(folder.path(), "rooms.csv", "SubAccountId,vtag.stage,team\n007,prod,bond\n");
     let Checked { text, sound } = check(folder.path(), &no_env);
-    assert!(sound && text.ends_with("9 rules, 15 tests: sound\n"), "{text}");
+    assert!(sound && text.ends_with("9 rules, 16 tests: sound\n"), "{text}");
 }

@@ -291,10 +291,62 @@ fn a_driver_that_is_still_to_come_is_waited_for() {
     for tier in [usage, Tier::InProportionToCost(spend)] {
         let mut config = every(vec![tier, fallback.clone()]);
         config.groups.insert("users".to_owned(), vec!["x".to_owned()]);
-        config.drivers.insert("bytes".to_owned(), Driver::Table { table: "t".to_owned() });
+        let metric = "bytes_total".to_owned();
+        let driver = Driver::Metric { metric, source: source(), owner: None };
+        config.drivers.insert("bytes".to_owned(), driver);
         assert_eq!(
             run(&config, &[line(1, "5", &[])]).lines(),
             ["UNALLOCATED UNALLOCATED unallocated 5 (driver_pending: bytes)"]
         );
+    }
+}
+
+/// A table with one key column.
+fn weights(rows: &[(&str, &str, Option<&str>)]) -> Table {
+    let row = |(owner, weight, from): &(&str, &str, Option<&str>)| TableRow {
+        key: vec![(*owner).to_owned()],
+        valid: Validity { from: from.map(|day| day.parse().unwrap()), until: None },
+        value: (*weight).to_owned(),
+    };
+    Table {
+        key: vec!["owner".to_owned()],
+        value: "weight".to_owned(),
+        rows: rows.iter().map(row).collect(),
+        patterns: Vec::new(),
+    }
+}
+
+#[test]
+fn a_table_gives_the_weights_of_its_rows_on_the_date() {
+    let chain = vec![Tier::UsageRatio(Usage::Driver("seats".to_owned())), nobody(Reason::NoDriver)];
+    let mut config = every(chain);
+    config.drivers.insert("seats".to_owned(), Driver::Table { table: "seats".to_owned() });
+    let rows = [("a", "3", None), ("b", "1", Some("2026-07-01")), ("c", "9", Some("2026-07-02"))];
+    config.tables.insert("seats".to_owned(), weights(&rows));
+    let ran = run(&config, &[line(1, "10", &[]), line(2, "-0.02", &[])]);
+    assert_eq!(
+        ran.owners(),
+        [("a", "7.485"), ("b", "2.495")].map(|(o, s)| (o.to_owned(), s.to_owned())).into()
+    );
+    assert!(ran.rows.iter().all(|row| row.dimension.method == "usage_ratio"));
+    assert!(ran.rows.iter().all(|row| row.dimension.cost_type == CostType::Usage));
+    // Who asks why is told driver and weights.
+    let program = Arc::new(Program::compile(&config, &source()).unwrap());
+    let mut unit = UnitAllocator::new(program, date(), Facts::default(), DriverWeights::default());
+    let lines = batch(&[line(1, "10", &[])]).open().unwrap();
+    let trace = unit.explain(&lines, 0).unwrap();
+    assert_eq!(trace.steps[0].label, "usage_ratio seats");
+    let told: Vec<String> = trace.steps[0]
+        .inputs
+        .iter()
+        .map(|(what, weight)| format!("{what} {}", weight.as_deref().unwrap()))
+        .collect();
+    assert_eq!(told, ["weight of a 3", "weight of b 1"]);
+    // No row of the date, or only zeros: the tier does not apply.
+    for rows in [vec![("c", "9", Some("2026-07-02"))], vec![("a", "0", None)]] {
+        config.tables.insert("seats".to_owned(), weights(&rows));
+        let ran = run(&config, &[line(1, "10", &[])]);
+        assert_eq!(ran.owners(), [("UNALLOCATED".to_owned(), "10".to_owned())].into());
+        assert!(ran.lines()[0].contains("no_driver"), "{:?}", ran.lines());
     }
 }

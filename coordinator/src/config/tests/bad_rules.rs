@@ -460,7 +460,7 @@ allocation:
     let found: Vec<String> = refuse_unbuilt(&tenant).iter().map(ToString::to_string).collect();
     let wanted = [
         "driver `d`: drivers with `ledger` do not run yet (remove the driver, and what uses it)",
-        "rule `one`: usage_ratio by driver `d` does not run yet (use { metric: [NAME…] }, `fixed` or `even`)",
+        "rule `one`: usage_ratio by driver `d` does not run yet (use { metric: [NAME…] }, a driver with `table`, `fixed` or `even`)",
         "rule `two`: in_proportion_to_cost runs over the line's date only (write `window: date`)",
         "emitter `prometheus`: kind prometheus does not run yet (remove the emitter; kinds csv, focus and parquet run)",
     ];
