@@ -1,5 +1,7 @@
 //! `IdentityResolution`: who could have caused a cost, with measured usage. Facts only: no ratios, no policy.
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 
 use crate::column::{AmountColumn, ColumnError, IntColumn, TextColumn, check_items};
@@ -30,7 +32,25 @@ pub struct IdentityResolution {
     pub failed_metrics: Vec<String>,
 }
 
+/// How well a window fits a charge period, the smallest best: the very same; one that holds all of it; else one that
+/// holds its start. Of several the one that starts last, then the shortest.
+pub type WindowFit = (bool, bool, Reverse<i64>, i64);
+
+/// The fit of a window and a charge period, as seconds from start to end; `None`: the window does not hold its start.
+/// So an hourly line finds its hour, a daily one its day and a monthly one its month, whatever else is resolved.
+#[must_use]
+pub fn window_fit(window: (i64, i64), charge: (i64, i64)) -> Option<WindowFit> {
+    let holds = window.0 <= charge.0 && charge.0 < window.1;
+    holds.then_some((window != charge, window.1 < charge.1, Reverse(window.0), window.1))
+}
+
 impl IdentityResolution {
+    /// How well it fits a charge period: see [`window_fit`].
+    #[must_use]
+    pub fn fit(&self, start: UtcSeconds, end: UtcSeconds) -> Option<WindowFit> {
+        window_fit((self.window_start.0, self.window_end.0), (start.0, end.0))
+    }
+
     /// Hash over everything in it.
     #[must_use]
     pub fn hash(&self) -> Hash128 {

@@ -200,7 +200,7 @@ impl Walker {
                     self.direct(program, *tier, notes, fields, batch, line)?
                 }
                 TierKind::EvenGroup(_)
-                | TierKind::EvenSet(_)
+                | TierKind::EvenSet(..)
                 | TierKind::Metrics(_)
                 | TierKind::Driver { .. }
                 | TierKind::Fixed(_)
@@ -331,10 +331,12 @@ impl Walker {
                 return Ok(Err(Some(Miss::NoWeights)));
             }
             TierKind::Resource => return self.resource(program, tier, notes, batch, line),
-            TierKind::EvenSet(_) | TierKind::Metrics(_) => {
+            TierKind::EvenSet(..) | TierKind::Metrics(_) => {
                 let lines = batch.lines();
                 let key = lines.resolution_key.as_ref().and_then(|keys| keys.get(line));
-                match key.and_then(|key| self.facts.find(key, lines.charge_start[line])) {
+                match key.and_then(|key| {
+                    self.facts.find(key, lines.charge_start[line], lines.charge_end[line])
+                }) {
                     Some(fact) => fact,
                     None => return Ok(Err(Some(Miss::NoResolution))),
                 }
@@ -371,7 +373,7 @@ impl Walker {
         };
         match &program.tiers[tier].kind {
             TierKind::EvenGroup(group) => self.preparer(program).even_group(group),
-            TierKind::EvenSet(set) => self.preparer(program).even_set(which, *set),
+            TierKind::EvenSet(set, types) => self.preparer(program).even_set(which, *set, types),
             TierKind::Metrics(metrics) => self.preparer(program).usage(which, metrics, label),
             TierKind::Fixed(percents) => {
                 let percents = percents.iter().map(|(owner, percent)| (owner.as_str(), *percent));

@@ -13,7 +13,7 @@ use super::error::CompileError;
 use super::fields::FieldCompiler;
 use super::matching::MatchCompiler;
 use super::party::Directory;
-use super::program::{CompiledRule, CompiledTier, CostBasis, Program, TierId, TierKind};
+use super::program::{CompiledRule, CompiledTier, CostBasis, Program, Stated, TierId, TierKind};
 
 impl Program {
     /// Compiles the rules that lines of `source` can meet on any date.
@@ -107,10 +107,15 @@ impl<'c> Compiler<'c> {
         place.next_tier = at.checked_add(1).ok_or_else(|| split(place.rule, "too many tiers"))?;
         let kind = self.kind(tier, place)?;
         // A resource is somebody, yet nobody who pays: the reason is that of what was tried before.
-        let resource = matches!(tier, Tier::Resource);
+        let resource = matches!(tier.plain(), Tier::Resource);
         let reason = Reason::after(if resource { before } else { Some(tier) });
         let (rule, label) = (place.rule.to_owned(), label(tier));
-        self.tiers.push(CompiledTier { rule, place: at, part, label, reason, kind });
+        let stated = tier.stated().map_or_else(Stated::default, |stated| Stated {
+            cost_type: stated.cost_type,
+            method: stated.method.clone(),
+            detail: stated.detail.clone(),
+        });
+        self.tiers.push(CompiledTier { rule, place: at, part, label, reason, kind, stated });
         Ok(self.tiers.len() - 1)
     }
 
@@ -122,7 +127,7 @@ impl<'c> Compiler<'c> {
             }
             Tier::Direct { fields } => TierKind::Direct(self.fields.ids(fields)?),
             Tier::Even(Receivers::Group(name)) => TierKind::EvenGroup(self.group(name, &at())?),
-            Tier::Even(Receivers::Set(set)) => TierKind::EvenSet(*set),
+            Tier::Even(Receivers::Set(set)) => TierKind::EvenSet(*set, Vec::new()),
             Tier::UsageRatio(Usage::Metric(metrics)) => TierKind::Metrics(metrics.clone()),
             Tier::UsageRatio(Usage::Driver(name)) => self.driver(name, true, &at())?,
             Tier::Fixed(FixedShares::Inline(percents)) => {
@@ -151,6 +156,13 @@ impl<'c> Compiler<'c> {
             Tier::Composition(parts) => self.composition(parts, place)?,
             Tier::Resource => TierKind::Resource,
             Tier::Unallocated(_) => TierKind::Unallocated,
+            Tier::Stated(stated) => {
+                let mut kind = self.kind(&stated.tier, place)?;
+                if let TierKind::EvenSet(_, types) = &mut kind {
+                    types.clone_from(&stated.identity_types);
+                }
+                kind
+            }
         })
     }
 
@@ -242,6 +254,7 @@ fn label(tier: &Tier) -> String {
         Tier::Composition(_) => "composition".to_owned(),
         Tier::Resource => "resource".to_owned(),
         Tier::Unallocated(_) => "unallocated".to_owned(),
+        Tier::Stated(stated) => label(&stated.tier),
     }
 }
 

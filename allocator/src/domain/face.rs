@@ -1,5 +1,7 @@
 //! What the rows of one answer have in common: everything of their dimension but the party.
 
+use std::borrow::Cow;
+
 use proto::config::Reason;
 use proto::row::{ALLOCATION_FAILED, CostType, DimensionRef, Entry};
 
@@ -19,8 +21,8 @@ pub struct Face {
     pub part: u16,
     /// Usage or shared.
     pub cost_type: CostType,
-    /// The tier's name.
-    pub method: &'static str,
+    /// The tier's name, or what it states.
+    pub method: Cow<'static, str>,
     /// Reason or detail. Where nobody pays it starts with the reason: `no_driver` or `no_driver: what was tried`.
     pub detail: Option<String>,
     /// Whether the tier is a `direct`: what it gives counts as weight of cost.
@@ -31,17 +33,21 @@ impl Face {
     /// Of what a tier gives after some that did not apply.
     pub fn of(program: &Program, tier: TierId, notes: &Notes, list: NotesId) -> Self {
         let compiled = &program.tiers[tier];
-        let detail = if matches!(compiled.kind, TierKind::Resource) {
-            Some(notes.reason(list, reason(compiled.reason, notes, list)))
-        } else {
-            notes.detail(list)
+        let stated = &compiled.stated;
+        let detail = match notes.stated(list, stated.detail.as_ref()) {
+            Some(detail) => Some(detail.to_owned()),
+            None if matches!(compiled.kind, TierKind::Resource) => {
+                Some(notes.reason(list, reason(compiled.reason, notes, list)))
+            }
+            None => notes.detail(list),
         };
+        let method = stated.method.clone().map(Cow::Owned);
         Self {
             rule: compiled.rule.clone(),
             tier: compiled.place,
             part: compiled.part,
-            cost_type: compiled.kind.cost_type(),
-            method: compiled.kind.method(),
+            cost_type: stated.cost_type.unwrap_or(compiled.kind.cost_type()),
+            method: method.unwrap_or(Cow::Borrowed(compiled.kind.method())),
             detail,
             direct: matches!(compiled.kind, TierKind::Direct(_)),
         }
@@ -61,7 +67,7 @@ impl Face {
         };
         Self {
             cost_type: CostType::Shared,
-            method: UNALLOCATED_METHOD,
+            method: Cow::Borrowed(UNALLOCATED_METHOD),
             detail: Some(detail),
             direct: false,
             ..Self::of(program, tier, notes, list)
@@ -75,7 +81,7 @@ impl Face {
             tier: 0,
             part: 0,
             cost_type: CostType::Shared,
-            method: ALLOCATION_FAILED,
+            method: Cow::Borrowed(ALLOCATION_FAILED),
             detail: Some(cut(format!("{}: {error}", Reason::AllocationFailed))),
             direct: false,
         }
@@ -90,7 +96,7 @@ impl Face {
             identity: &party.identity,
             owner: &party.owner,
             cost_type: self.cost_type,
-            method: self.method,
+            method: &self.method,
             detail: self.detail.as_deref(),
             entry: Entry::Original,
             booking_period: None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use proto::config::ResolutionSet;
 use proto::money::Amount;
-use proto::resolution::IdentityResolution;
+use proto::resolution::{IdentityResolution, WindowFit, window_fit};
 
 /// Place of a resolution in [`Facts`].
 pub type FactId = u32;
@@ -61,23 +61,18 @@ impl Facts {
         number
     }
 
-    /// The resolution of a key whose window holds a point in time: of several the one that starts last, then the
-    /// shortest.
-    pub fn find(&self, key: &str, at: i64) -> Option<FactId> {
+    /// The resolution of a key whose window fits a charge period best: see [`window_fit`].
+    pub fn find(&self, key: &str, start: i64, end: i64) -> Option<FactId> {
         let mut next = self.last_of_key.get(key).copied();
-        let mut best: Option<FactId> = None;
+        let mut best: Option<(WindowFit, FactId)> = None;
         while let Some(id) = next {
             let fact = &self.facts[id as usize];
-            let order = |id: FactId| {
-                let fact = &self.facts[id as usize];
-                (std::cmp::Reverse(fact.start), fact.end)
-            };
-            if fact.start <= at && at < fact.end && best.is_none_or(|b| order(id) < order(b)) {
-                best = Some(id);
-            }
+            let fit = window_fit((fact.start, fact.end), (start, end));
+            // Of equals the first that came: the one with the smaller number.
+            best = fit.map(|fit| (fit, id)).into_iter().chain(best).min();
             next = fact.before;
         }
-        best
+        best.map(|(_, id)| id)
     }
 
     /// The identities of a set.
@@ -90,6 +85,18 @@ impl Facts {
             ResolutionSet::MergedActive => sets[0].iter().chain(&sets[1]).copied().collect(),
         };
         numbers.into_iter().map(|number| Arc::clone(&self.texts[number as usize])).collect()
+    }
+
+    /// Whether a set is empty that metrics would have filled which could not be had.
+    pub fn lacks_set(&self, fact: FactId, set: ResolutionSet) -> bool {
+        let fact = &self.facts[fact as usize];
+        let (active, derived) = (fact.sets[0].is_empty(), fact.sets[1].is_empty());
+        let empty = match set {
+            ResolutionSet::MetricsDerived => derived,
+            ResolutionSet::MergedActive => active && derived,
+            ResolutionSet::ResourceActive | ResolutionSet::TenantPeriod => false,
+        };
+        empty && !fact.failed.is_empty()
     }
 
     /// Whether one of these metrics could not be had.
@@ -133,15 +140,22 @@ mod tests {
         facts.add(vec![fact("a", 0, 100, "sa:day"), fact("a", 10, 20, "sa:hour")]);
         facts.add(vec![fact("b", 0, 100, "sa:other")]);
         let set = |key, at| {
-            let found = facts.find(key, at)?;
+            let found = facts.find(key, at, at + 1)?;
             Some(facts.set(found, ResolutionSet::ResourceActive)[0].to_string())
         };
         assert_eq!(set("a", 9).as_deref(), Some("sa:day"));
         assert_eq!(set("a", 10).as_deref(), Some("sa:hour"));
         assert_eq!(set("a", 20).as_deref(), Some("sa:day"));
         assert_eq!(set("a", 100), None);
+        let whole = |start, end| {
+            let found = facts.find("a", start, end).unwrap();
+            facts.set(found, ResolutionSet::ResourceActive)[0].to_string()
+        };
+        assert_eq!(whole(10, 20), "sa:hour");
+        assert_eq!(whole(10, 100), "sa:day", "the hour does not hold all of it");
+        assert_eq!(whole(0, 200), "sa:day", "nothing holds all of it");
         assert_eq!(set("c", 0), None);
-        let b = facts.find("b", 0).unwrap();
+        let b = facts.find("b", 0, 1).unwrap();
         assert_eq!(facts.set(b, ResolutionSet::MergedActive).len(), 2);
         assert_eq!(facts.usage(b, &["bytes".to_owned(), "none".to_owned()]).len(), 1);
         assert!(facts.usage(b, &["none".to_owned()]).is_empty());

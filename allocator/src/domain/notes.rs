@@ -7,6 +7,9 @@ use super::program::{Program, TierId};
 /// Longest detail of a row, in characters.
 const DETAIL_MAX: usize = 500;
 
+/// What rows say where a metric could not be had, so that others got the cost than would have.
+const METRICS_FETCH_FAILED: &str = "metrics_fetch_failed";
+
 /// Place of a list of notes in [`Notes`].
 pub type NotesId = usize;
 
@@ -47,7 +50,7 @@ impl Miss {
             Self::UnknownOwner => "an owner is not in the directory",
             Self::NoResolution => "no resolution for the line",
             Self::NoIdentities => "no identities",
-            Self::MetricsFailed => "metrics_fetch_failed",
+            Self::MetricsFailed => METRICS_FETCH_FAILED,
             Self::NoUsage => "no usage",
             Self::ZeroUsage => "all usage is 0",
             Self::NegativeUsage => "usage is negative in total",
@@ -63,6 +66,7 @@ impl Miss {
 struct List {
     text: String,
     unknown_owner: bool,
+    metrics_failed: bool,
 }
 
 /// Every list of notes that came up, each once.
@@ -87,7 +91,8 @@ impl Notes {
             let label = &program.tiers[tier].label;
             let text = format!("{}{separator}{label}: {}", before.text, miss.text());
             let unknown_owner = before.unknown_owner || miss == Miss::UnknownOwner;
-            self.lists.push(List { text, unknown_owner });
+            let metrics_failed = before.metrics_failed || miss == Miss::MetricsFailed;
+            self.lists.push(List { text, unknown_owner, metrics_failed });
             self.lists.len() - 1
         })
     }
@@ -96,6 +101,18 @@ impl Notes {
     pub fn detail(&self, list: NotesId) -> Option<String> {
         let text = &self.lists[list].text;
         (!text.is_empty()).then(|| cut(text.clone()))
+    }
+
+    /// The detail that a tier states, as far as it is true: it speaks of what there is, not of what could not be had or
+    /// was refused.
+    pub fn stated<'s>(&self, list: NotesId, detail: Option<&'s String>) -> Option<&'s str> {
+        let detail = detail?;
+        let List { unknown_owner, metrics_failed, .. } = self.lists[list];
+        match (unknown_owner, metrics_failed) {
+            (true, _) => None,
+            (false, true) => Some(METRICS_FETCH_FAILED),
+            (false, false) => Some(detail),
+        }
     }
 
     /// The detail of a row that nobody pays: the reason, then what was tried.

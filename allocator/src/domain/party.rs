@@ -45,6 +45,11 @@ pub fn value_of(identity: &str) -> &str {
     identity.split_once(':').map_or(identity, |(_, value)| value)
 }
 
+/// The type of an identity: what stands before its value. Empty where there is none.
+pub fn type_of(identity: &str) -> &str {
+    identity.split_once(':').map_or("", |(kind, _)| kind)
+}
+
 /// Why a value names nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfit {

@@ -12,7 +12,7 @@ use proto::time::UnitDate;
 use super::error::LineError;
 use super::facts::{FactId, Facts};
 use super::notes::Miss;
-use super::party::{Party, Payer, Unfit, VALUE_BYTES_MAX, fit, value_of};
+use super::party::{Party, Payer, Unfit, VALUE_BYTES_MAX, fit, type_of, value_of};
 use super::program::Program;
 use super::warnings::{WarningId, Warnings, quote};
 use super::weights::{CostWeights, GroupWeights};
@@ -133,9 +133,13 @@ impl<'a> Preparer<'a> {
         }
     }
 
-    /// The identities of a set, evenly.
-    pub fn even_set(mut self, fact: FactId, set: ResolutionSet) -> Answered {
-        let identities = self.facts.set(fact, set);
+    /// The identities of a set, evenly; those of these types, if any are named.
+    pub fn even_set(mut self, fact: FactId, set: ResolutionSet, types: &[String]) -> Answered {
+        if self.facts.lacks_set(fact, set) {
+            return self.done(Answer::Miss(Some(Miss::MetricsFailed)));
+        }
+        let mut identities = self.facts.set(fact, set);
+        identities.retain(|id| types.is_empty() || types.iter().any(|kind| kind == type_of(id)));
         match self.identities(identities.into_iter().map(|id| (id, ())).collect()) {
             Ok(parties) => {
                 let shares = Shares::even(parties.into_iter().map(|(party, _)| party));

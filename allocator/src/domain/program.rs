@@ -63,6 +63,19 @@ pub struct CompiledTier {
     pub reason: Reason,
     /// What it does.
     pub kind: TierKind,
+    /// What its rows say instead of what they would.
+    pub stated: Stated,
+}
+
+/// What the rows of a tier say instead of what they would; where nothing is stated, what they would.
+#[derive(Debug, Default)]
+pub struct Stated {
+    /// Usage or shared.
+    pub cost_type: Option<CostType>,
+    /// The method.
+    pub method: Option<String>,
+    /// The detail.
+    pub detail: Option<String>,
 }
 
 /// What a tier does.
@@ -72,8 +85,8 @@ pub enum TierKind {
     Direct(Vec<FieldId>),
     /// The owners of a group evenly.
     EvenGroup(Vec<String>),
-    /// The identities of a set evenly.
-    EvenSet(ResolutionSet),
+    /// The identities of a set evenly, those of these types only. No types: all.
+    EvenSet(ResolutionSet, Vec<String>),
     /// By usage, summed over these metrics.
     Metrics(Vec<String>),
     /// By the weights of a driver: of usage, else of cost.
@@ -145,7 +158,7 @@ impl Program {
                 }
                 TierKind::Direct(_)
                 | TierKind::EvenGroup(_)
-                | TierKind::EvenSet(_)
+                | TierKind::EvenSet(..)
                 | TierKind::Metrics(_)
                 | TierKind::Driver { .. }
                 | TierKind::Fixed(_)
@@ -163,7 +176,7 @@ impl TierKind {
     pub fn method(&self) -> &'static str {
         match self {
             Self::Direct(_) => "direct",
-            Self::EvenGroup(_) | Self::EvenSet(_) => "even",
+            Self::EvenGroup(_) | Self::EvenSet(..) => "even",
             Self::Metrics(_) | Self::Driver { usage: true, .. } => "usage_ratio",
             Self::Fixed(_) | Self::FixedTable(_) => "fixed",
             Self::Cost(_) | Self::Driver { usage: false, .. } => "in_proportion_to_cost",
@@ -179,7 +192,7 @@ impl TierKind {
             Self::Direct(_) | Self::Metrics(_) | Self::Resource => CostType::Usage,
             Self::Driver { usage: true, .. } => CostType::Usage,
             Self::Driver { usage: false, .. } => CostType::Shared,
-            Self::EvenGroup(_) | Self::EvenSet(_) | Self::Fixed(_) | Self::FixedTable(_) => {
+            Self::EvenGroup(_) | Self::EvenSet(..) | Self::Fixed(_) | Self::FixedTable(_) => {
                 CostType::Shared
             }
             Self::Cost(_) | Self::Pending(_) | Self::Composition(..) | Self::Unallocated => {

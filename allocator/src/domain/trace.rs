@@ -166,7 +166,7 @@ pub fn inputs(program: &Program, tier: TierId, batch: &Batch<'_>, line: usize) -
         TierKind::Direct(fields) => fields.iter().map(value).collect(),
         TierKind::Cost(basis) => program.bases[*basis].within.iter().map(value).collect(),
         TierKind::Resource => vec![value(&program.resource)],
-        TierKind::EvenSet(_) | TierKind::Metrics(_) => {
+        TierKind::EvenSet(..) | TierKind::Metrics(_) => {
             let keys = batch.lines().resolution_key.as_ref();
             let key = keys.and_then(|keys| keys.get(line)).map(str::to_owned);
             vec![("resolution key".to_owned(), key)]

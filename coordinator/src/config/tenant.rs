@@ -11,10 +11,12 @@ use proto::money::Amount;
 use super::problem::{Place, Report};
 use super::read::{self, Cx, Map};
 use super::yaml::{Node, Value};
-use super::{built_in, driver, emitter, names, owner, rule, scalar, source, table, tag, trial};
+use super::{
+    built_in, driver, emitter, names, owner, params, rule, scalar, source, table, tag, trial,
+};
 
 /// Keys of a tenant's file, and of `defaults`.
-pub const TENANT_KEYS: [&str; 15] = [
+pub const TENANT_KEYS: [&str; 16] = [
     "currency",
     "lookback",
     "cutoff",
@@ -30,9 +32,10 @@ pub const TENANT_KEYS: [&str; 15] = [
     "tests",
     "emitters",
     "guards",
+    "allocator_params",
 ];
 /// Keys that come with later features.
-pub const LATER_KEYS: [&str; 5] = ["schedule", "sla", "retention", "limits", "allocator_params"];
+pub const LATER_KEYS: [&str; 4] = ["schedule", "sla", "retention", "limits"];
 /// Keys of `guards`.
 pub const GUARDS_KEYS: [&str; 3] = ["zero_gather_threshold", "min_wall", "max_drop"];
 
@@ -86,7 +89,10 @@ pub fn tenant(id: TenantId, node: &Node, dir: &Path, report: &mut Report) -> Opt
     let drivers = map.get("drivers").map(|node| driver::drivers(node, cx)).unwrap_or_default();
     let sources =
         map.need("sources", "the tenant", cx.report).map(|node| source::sources(node, cx));
-    let sources = sources.unwrap_or_default();
+    let mut sources = sources.unwrap_or_default();
+    if let Some(node) = map.get("allocator_params") {
+        params::apply(node, &mut sources, cx.report);
+    }
     let built_in = built_in::ids(&sources);
     let before = cx.report.count();
     let allocation =

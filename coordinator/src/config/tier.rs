@@ -11,18 +11,20 @@ use super::percent_table;
 use super::problem::{Place, suggest};
 use super::read::{self, Cx, Map};
 use super::scalar;
+use super::stated::{self, STATED_KEYS};
 use super::yaml::{Entry, Node, Value};
 
 /// Tiers that stand alone.
 pub const TIER_WORDS: [&str; 3] = ["direct", "resource", "unallocated"];
 /// Tiers with settings.
-pub const TIER_KEYS: [&str; 7] = [
+pub const TIER_KEYS: [&str; 8] = [
     "direct",
     "even",
     "usage_ratio",
     "fixed",
     "in_proportion_to_cost",
     "composition",
+    "resource",
     "unallocated",
 ];
 /// Keys of a composition's part.
@@ -62,6 +64,7 @@ fn always_applies(tier: &Tier, cx: &Cx<'_>) -> bool {
         | Tier::Fixed(FixedShares::Table(_))
         | Tier::InProportionToCost(_)
         | Tier::Resource => false,
+        Tier::Stated(stated) => always_applies(&stated.tier, cx),
     }
 }
 
@@ -86,17 +89,27 @@ fn tier(node: &Node, before: Option<&Tier>, cx: &mut Cx<'_>) -> Option<Tier> {
             }
         };
     }
-    let map = Map::read(node, "a tier", &TIER_KEYS, cx.report)?;
-    let Some([Entry { key, value, .. }]) = read::entries(node, "a tier", cx.report) else {
-        cx.report.at(
-            map.at,
-            "a tier has exactly one key",
-            "put each tier into a list entry of its own",
-        );
+    let keys = [&TIER_KEYS[..], &STATED_KEYS[..]].concat();
+    let map = Map::read(node, "a tier", &keys, cx.report)?;
+    let all = read::entries(node, "a tier", cx.report)?;
+    let (says, tiers): (Vec<&Entry>, Vec<&Entry>) =
+        all.iter().partition(|entry| STATED_KEYS.contains(&entry.key.as_str()));
+    let [Entry { key, value, .. }] = tiers[..] else {
+        let (what, mend) = if tiers.is_empty() && !says.is_empty() {
+            ("the tier says what its rows say, but not what it does", "add a tier: `even: SET`")
+        } else {
+            ("a tier has exactly one key", "put each tier into a list entry of its own")
+        };
+        cx.report.at(map.at, what, mend);
         return None;
     };
     map.get(key)?;
-    match key.as_str() {
+    let tier = tier_of(key, value, cx);
+    if says.is_empty() { tier } else { stated::stated(&map, tier?, cx) }
+}
+
+fn tier_of(key: &str, value: &Node, cx: &mut Cx<'_>) -> Option<Tier> {
+    match key {
         "direct" => {
             let fields = read::fields(value, "`direct`", cx);
             (!fields.is_empty()).then_some(Tier::Direct { fields })
@@ -106,6 +119,7 @@ fn tier(node: &Node, before: Option<&Tier>, cx: &mut Cx<'_>) -> Option<Tier> {
         "fixed" => fixed(value, cx).map(Tier::Fixed),
         "in_proportion_to_cost" => cost_share::cost_share(value, cx).map(Tier::InProportionToCost),
         "composition" => composition(value, cx).map(Tier::Composition),
+        "resource" => read::word(value, "`resource`", &[("true", Tier::Resource)], cx.report),
         "unallocated" => {
             let reasons = Reason::ALL.map(|reason| (reason.as_str(), reason));
             read::word(value, "the reason", &reasons, cx.report).map(Tier::Unallocated)

@@ -53,7 +53,7 @@ impl Found<'_> {
 
     fn chain(&mut self, rule: &Rule, chain: &[Tier]) {
         for tier in chain {
-            match tier {
+            match tier.plain() {
                 Tier::UsageRatio(Usage::Driver(name))
                     if matches!(self.config.drivers.get(name), Some(Driver::Table { .. })) => {}
                 Tier::UsageRatio(Usage::Driver(name)) => {
@@ -97,6 +97,7 @@ impl Found<'_> {
                 | Tier::UsageRatio(Usage::Metric(_))
                 | Tier::Fixed(_)
                 | Tier::Resource
+                | Tier::Stated(_)
                 | Tier::Unallocated(_) => {}
             }
         }

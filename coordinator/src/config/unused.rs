@@ -114,7 +114,7 @@ impl Used<'_> {
 
     fn chain(&mut self, chain: &[Tier]) {
         for tier in chain {
-            match tier {
+            match tier.plain() {
                 Tier::Direct { fields } => self.fields(fields),
                 Tier::Even(Receivers::Group(group)) => {
                     self.first("groups", group);
@@ -137,6 +137,7 @@ impl Used<'_> {
                 | Tier::UsageRatio(Usage::Metric(_))
                 | Tier::Fixed(FixedShares::Inline(_))
                 | Tier::Resource
+                | Tier::Stated(_)
                 | Tier::Unallocated(_) => {}
             }
         }

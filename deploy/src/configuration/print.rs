@@ -2,7 +2,7 @@
 
 use proto::config::{
     CostShare, CostWindow, Field, FixedShares, Match, Pattern, Receivers, Rule, SourceConfig,
-    SourceScope, TenantConfig, Tier, Usage, Validity,
+    SourceScope, StatedTier, TenantConfig, Tier, Usage, Validity,
 };
 use proto::time::UnitDate;
 
@@ -104,9 +104,28 @@ fn tier(tier: &Tier) -> String {
         Tier::Fixed(FixedShares::Table(table)) => format!("fixed: {{ table: {} }}", scalar(table)),
         Tier::InProportionToCost(share) => format!("in_proportion_to_cost: {}", cost_share(share)),
         Tier::Resource => "resource".to_owned(),
+        Tier::Stated(stated) => stated_tier(stated),
         Tier::Unallocated(reason) => format!("unallocated: {reason}"),
         Tier::Composition(_) => "composition".to_owned(),
     }
+}
+
+fn stated_tier(stated: &StatedTier) -> String {
+    let tier = if stated.tier == Tier::Resource {
+        "resource: true".to_owned()
+    } else {
+        self::tier(&stated.tier)
+    };
+    let types = &stated.identity_types;
+    let types = (!types.is_empty()).then(|| list(types.iter().map(|kind| scalar(kind))));
+    let words = [
+        ("identity_types", types),
+        ("cost_type", stated.cost_type.map(|kind| kind.word().to_owned())),
+        ("method", stated.method.as_deref().map(scalar)),
+        ("detail", stated.detail.as_deref().map(scalar)),
+    ];
+    let words = words.into_iter().filter_map(|(key, text)| Some(format!("{key}: {}", text?)));
+    map([tier].into_iter().chain(words))
 }
 
 fn cost_share(share: &CostShare) -> String {

@@ -149,6 +149,7 @@ allocation:
     match: { all: [ { tag.x.y: present }, { any: [ { tag.z: "present" }, { vtag.stage: prod } ] } ] }
     chain: [ { direct: [tag.none, table.rooms] }, { unallocated: untagged } ]
   - { id: sets, source: [bill], match: { product_type: Sets }, chain: [ { even: resource_active }, { even: tenant_period }, { usage_ratio: { metric: [m1, m2] } }, resource, unallocated ] }
+  - { id: stated, source: [bill], match: { product_type: Stated }, chain: [ { even: tenant_period, identity_types: [user, service_account], cost_type: usage, method: even_split, detail: "null" }, { usage_ratio: { metric: [m1] }, detail: usage_ratio_allocation }, { resource: true, method: to_resource }, { direct: [tag.none], cost_type: shared } ] }
   - { id: by-cost, match: { product_category: Cost }, chain: [ { in_proportion_to_cost: { of: { ChargeCategory: Usage }, within: [ResourceId], to: three, sources: all, window: billing_period } }, { in_proportion_to_cost: { window: charge_period } } ] }
   - id: parts
     match: { resource_id: parts }
@@ -187,5 +188,5 @@ fn the_rest_of_the_grammar_runs_in_rule_tests() {
     write(folder.path(), "shares.csv", "owner,percent\na,60\nb,40\n");
     write(folder.path(), "rooms.csv", "SubAccountId,vtag.stage,team\n007,prod,bond\n");
     let Checked { text, sound } = check(folder.path(), &no_env);
-    assert!(sound && text.ends_with("9 rules, 16 tests: sound\n"), "{text}");
+    assert!(sound && text.ends_with("10 rules, 16 tests: sound\n"), "{text}");
 }

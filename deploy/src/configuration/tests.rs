@@ -43,6 +43,11 @@ allocation:
       - in_proportion_to_cost: { of: { ChargeCategory: [Usage, Tax] }, within: [tag.t], to: g, sources: all, window: trailing 3d }
       - in_proportion_to_cost: { sources: [b], window: billing_period }
       - usage_ratio: { metric: [m2, m1] }
+      - { usage_ratio: { metric: m1 }, detail: "null" }
+      - { even: tenant_period, identity_types: [user, principal], cost_type: usage, method: even_split, detail: d }
+      - { resource: true, cost_type: shared }
+      - { in_proportion_to_cost: { within: [ResourceId], window: date }, method: m }
+      - { direct: [tag.t, vtag.v], detail: stated }
       - composition:
           - { percent: 33.3333333333333333333, chain: [ { fixed: { table: shares } }, { even: g } ] }
           - { percent: 66.6666666666666666667, chain: [ { composition: [ { percent: 100, chain: [ { fixed: { 'on': 60, b c: 40 } } ] } ] } ] }

@@ -19,7 +19,7 @@ use postgres::Transaction;
 use proto::ids::{SourceId, TenantId};
 use proto::line::{BillingLineItem, LineId, Measure};
 use proto::money::ExactSum;
-use proto::resolution::IdentityResolution;
+use proto::resolution::{IdentityResolution, WindowFit};
 use proto::row::{RowDimension, RowMoney};
 use proto::time::UnitDate;
 
@@ -289,15 +289,19 @@ fn resolution(
     line: &BillingLineItem,
 ) -> Result<Option<IdentityResolution>> {
     let Some(key) = &line.resolution_key else { return Ok(None) };
-    let mut found = None;
+    let mut found: Option<(WindowFit, IdentityResolution)> = None;
     store::archived_resolutions(view, unit, &mut |resolutions| {
-        let at = line.charge_start;
-        let speaks =
-            |r: &&IdentityResolution| r.key == *key && r.window_start <= at && at < r.window_end;
-        found = found.take().or_else(|| resolutions.iter().find(speaks).cloned());
+        for resolution in resolutions.into_iter().filter(|r| r.key == *key) {
+            let fit = resolution.fit(line.charge_start, line.charge_end);
+            if let Some(fit) = fit
+                && found.as_ref().is_none_or(|(best, _)| fit < *best)
+            {
+                found = Some((fit, resolution));
+            }
+        }
         Ok(())
     })?;
-    Ok(found)
+    Ok(found.map(|(_, resolution)| resolution))
 }
 
 /// A row of the engine as the ledger stores it.

@@ -53,7 +53,9 @@ pub use hashing::{CanonicalError, ENGINE_VERSION};
 pub use http::{HttpAuth, HttpServer, SecretPlace};
 pub use matching::{Match, Pattern};
 pub use metrics::{MetricsConfig, MetricsKind};
-pub use rule::{CostShare, FixedShares, Part, Reason, Receivers, ResolutionSet, Rule, Tier, Usage};
+pub use rule::{
+    CostShare, FixedShares, Part, Reason, Receivers, ResolutionSet, Rule, StatedTier, Tier, Usage,
+};
 pub use source::{Duplicates, FocusSettings, SourceConfig, SourceSettings, SyntheticSettings};
 pub use table::{
     KeyPattern, Normaliser, OwnerRow, Owners, Table, TablePattern, TableRow, VirtualTag,

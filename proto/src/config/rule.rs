@@ -11,6 +11,7 @@ use super::field::Field;
 use super::matching::Match;
 use crate::ids::SourceId;
 use crate::money::Amount;
+use crate::row::CostType;
 use crate::time::UnitDate;
 
 /// Who gets the cost of which lines.
@@ -61,6 +62,41 @@ pub enum Tier {
     Resource,
     /// Nobody; always applies.
     Unallocated(Reason),
+    /// Another tier whose rows say what is stated here.
+    Stated(Box<StatedTier>),
+}
+
+impl Tier {
+    /// The tier, whatever its rows say.
+    #[must_use]
+    pub fn plain(&self) -> &Self {
+        self.stated().map_or(self, |stated| stated.tier.plain())
+    }
+
+    /// What its rows say instead of what they would.
+    #[must_use]
+    pub fn stated(&self) -> Option<&StatedTier> {
+        if let Self::Stated(stated) = self { Some(stated) } else { None }
+    }
+}
+
+/// A tier, and what its rows say instead of what they would.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatedTier {
+    /// What it does: never a composition, `unallocated` or another stated tier.
+    pub tier: Tier,
+    /// Only identities of these types of a resolution's set share, sorted: `service_account`. Empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identity_types: Vec<String>,
+    /// Usage or shared. `None`: as the tier has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_type: Option<CostType>,
+    /// The method of its rows. `None`: the tier's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The detail of its rows. `None`: what was tried before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// Who shares evenly.
@@ -227,6 +263,7 @@ impl Reason {
             Some(Tier::Fixed(_)) => Self::UnknownOwner,
             Some(Tier::Composition(_)) => Self::NoRule,
             Some(Tier::Unallocated(reason)) => *reason,
+            Some(Tier::Stated(stated)) => Self::after(Some(&stated.tier)),
         }
     }
 }

@@ -187,6 +187,7 @@ impl<'a> Names<'a> {
                 self.groups.extend(to.as_deref());
             }
             Tier::Composition(parts) => parts.iter().for_each(|part| self.chain(&part.chain)),
+            Tier::Stated(stated) => self.tier(&stated.tier),
             Tier::Even(Receivers::Set(_))
             | Tier::UsageRatio(Usage::Metric(_))
             | Tier::Fixed(FixedShares::Inline(_))

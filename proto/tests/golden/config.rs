@@ -6,16 +6,33 @@ use proto::config::{
     Aggregation, CostShare, CostWindow, Driver, Duplicates, EmitterConfig, Field, FileFormat,
     FixedShares, FocusSettings, Guards, KeyPattern, Match, MetricOwner, Normaliser, OnBadLine,
     OwnerRow, Owners, Part, Pattern, Reason, Receivers, ResolutionSet, Rule, RuleTest,
-    SourceConfig, SourceScope, SourceSettings, SyntheticSettings, Table, TablePattern, TableRow,
-    TenantConfig, TestLine, Tier, Usage, Validity, VirtualTag,
+    SourceConfig, SourceScope, SourceSettings, StatedTier, SyntheticSettings, Table, TablePattern,
+    TableRow, TenantConfig, TestLine, Tier, Usage, Validity, VirtualTag,
 };
 use proto::ids::{EmitterId, SourceId, TenantId};
 use proto::line::Measure;
+use proto::row::CostType;
 
 use crate::{Case, amount, case, day};
 
 pub fn cases() -> Vec<Case> {
-    vec![case("full", 1, full()), case("least", 1, least())]
+    vec![case("full", 1, full()), case("least", 1, least()), case("stated", 1, stated())]
+}
+
+/// Tiers whose rows say what is stated.
+fn stated() -> TenantConfig {
+    let says = |tier, says: [&str; 3], cost_type| {
+        let [types, method, detail] = says.map(|text| (!text.is_empty()).then(|| text.to_owned()));
+        let identity_types = types.into_iter().collect();
+        Tier::Stated(Box::new(StatedTier { tier, identity_types, cost_type, method, detail }))
+    };
+    let set = Tier::Even(Receivers::Set(ResolutionSet::TenantPeriod));
+    let chain = vec![
+        says(set, ["user", "even_split", "no_active_identities_located"], Some(CostType::Usage)),
+        says(Tier::Resource, ["", "terminal", ""], Some(CostType::Shared)),
+        Tier::Unallocated(Reason::NoDriver),
+    ];
+    TenantConfig { allocation: vec![rule("stated", chain)], ..least() }
 }
 
 fn source_id(text: &str) -> SourceId {

@@ -14,6 +14,10 @@ use runtime::process::{Process, Shutdown};
 use runtime::settings::Settings;
 
 #[cfg(test)]
+mod chains;
+#[cfg(test)]
+mod defects;
+#[cfg(test)]
 mod desk;
 
 use desk::{

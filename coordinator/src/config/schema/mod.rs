@@ -31,8 +31,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::{
-        cost_share, driver, emitter, matching, metrics, owner, rule, settings, source, table, tag,
-        tenant, tier, trial,
+        cost_share, driver, emitter, matching, metrics, owner, params, rule, settings, source,
+        stated, table, tag, tenant, tier, trial,
     };
     use super::json_schema;
 
@@ -56,6 +56,7 @@ mod tests {
         };
         same("Tenant", &tenant::TENANT_KEYS);
         same("Guards", &tenant::GUARDS_KEYS);
+        same("AllocatorParams", &params::PARAM_KEYS);
         same("FocusSource", &source::FOCUS_KEYS);
         same("SyntheticSource", &source::SYNTHETIC_KEYS);
         same("UnbuiltSource", &source::UNBUILT_KEYS);
@@ -123,7 +124,8 @@ mod tests {
     fn choices_are_those_of_the_readers() {
         let schema = json_schema();
         let set = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<BTreeSet<_>>();
-        assert_eq!(choices(&schema, "Tier"), set(&tier::TIER_KEYS));
+        let tier_keys = [&tier::TIER_KEYS[..], &stated::STATED_KEYS[..]].concat();
+        assert_eq!(choices(&schema, "Tier"), set(&tier_keys));
         assert_eq!(choices(&schema, "Pattern"), set(&matching::PATTERN_KEYS));
         assert_eq!(choices(&schema, "Normaliser"), set(&tag::NORMALISER_KEYS));
     }

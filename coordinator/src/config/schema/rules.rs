@@ -143,37 +143,83 @@ pub enum Tier {
     Direct {
         /// The fields.
         direct: OneOrMany<String>,
+        /// What its rows say.
+        #[schemars(flatten)]
+        says: Says,
     },
     /// The same share for each.
     Even {
         /// A group, or `resource_active`, `metrics_derived`, `merged_active`, `tenant_period`.
         even: String,
+        /// Of a resolution's set, only identities of these types: `service_account`, `user`, …
+        identity_types: Option<OneOrMany<String>>,
+        /// What its rows say.
+        #[schemars(flatten)]
+        says: Says,
     },
     /// In proportion to measured usage.
     UsageRatio {
         /// A driver, or metrics of the line's resolution.
         usage_ratio: Usage,
+        /// What its rows say.
+        #[schemars(flatten)]
+        says: Says,
     },
     /// By stated percents, which add to exactly 100.
     Fixed {
         /// Percentage by owner; or `table: NAME`.
         fixed: BTreeMap<String, Text>,
+        /// What its rows say.
+        #[schemars(flatten)]
+        says: Says,
     },
     /// In proportion to what the owners cost already.
     InProportionToCost {
         /// Which cost counts.
         in_proportion_to_cost: CostShare,
+        /// What its rows say.
+        #[schemars(flatten)]
+        says: Says,
     },
     /// The amount in parts, each with a chain of its own.
     Composition {
         /// The parts; their percents add to exactly 100.
         composition: Vec<Part>,
     },
+    /// The line's resource.
+    Resource {
+        /// `true`.
+        resource: bool,
+        /// What its rows say.
+        #[schemars(flatten)]
+        says: Says,
+    },
     /// Nobody, for this reason.
     Unallocated {
         /// The reason.
         unallocated: Reason,
     },
+}
+
+/// What the rows of a tier say instead of what they would.
+#[derive(JsonSchema)]
+pub struct Says {
+    /// Whether who gets it caused it, or shares it.
+    pub cost_type: Option<CostType>,
+    /// The allocation method.
+    pub method: Option<String>,
+    /// The allocation detail; left out: what was tried before.
+    pub detail: Option<String>,
+}
+
+/// Whether who gets a cost caused it.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum CostType {
+    /// It did.
+    Usage,
+    /// It shares it with others.
+    Shared,
 }
 
 /// Tiers that stand alone.

@@ -46,6 +46,18 @@ pub struct Tenant {
     pub emitters: Option<BTreeMap<String, Emitter>>,
     /// When deletions and withdrawals wait for a person.
     pub guards: Option<Guards>,
+    /// Numbers that built-in chains use.
+    pub allocator_params: Option<AllocatorParams>,
+}
+
+/// Numbers that built-in chains use. The ratios of one product add to exactly 1.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct AllocatorParams {
+    /// What of a Confluent CKU is shared by usage; left out: 0.7.
+    pub kafka_cku_usage_ratio: Option<Decimal>,
+    /// What of it is shared evenly; left out: 0.3.
+    pub kafka_cku_shared_ratio: Option<Decimal>,
 }
 
 /// What a line that cannot be understood does to its date.

@@ -8,6 +8,7 @@ use super::*;
 
 mod bad_files;
 mod bad_rules;
+mod bad_tiers;
 mod good;
 mod metrics;
 
