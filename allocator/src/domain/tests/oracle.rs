@@ -177,7 +177,17 @@ impl Oracle<'_> {
                 let parties = self.identities(set)?;
                 (!parties.is_empty()).then(|| ("even", even(parties)))
             }
+            Tier::Stated(stated) => {
+                let mut set = self.resolution(line)?.resource_active.clone();
+                let of = |id: &str, kind: &String| id.starts_with(&format!("{kind}:"));
+                set.retain(|id| stated.identity_types.iter().any(|kind| of(id, kind)));
+                let parties = self.identities(set.into_iter().map(|id| (id, one())).collect())?;
+                (!parties.is_empty()).then(|| ("stated", even(parties)))
+            }
             Tier::UsageRatio(Usage::Metric(metrics)) => {
+                if self.resolution(line)?.failed_metrics.iter().any(|m| metrics.contains(m)) {
+                    return None;
+                }
                 let mut sums = BTreeMap::<String, BigRational>::new();
                 for (metric, identity, value) in &self.resolution(line)?.usage {
                     if metrics.contains(metric) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proto::config::{
     CostShare, CostWindow, FixedShares, OwnerRow, Owners, Part, Receivers, ResolutionSet,
-    SourceScope, Usage,
+    SourceScope, StatedTier, Usage,
 };
 use proto::row::UNALLOCATED;
 
@@ -59,11 +59,26 @@ fn matcher(c: &mut Choices) -> Match {
     }
 }
 
+fn even_set(c: &mut Choices) -> Tier {
+    let tier = Tier::Even(Receivers::Set(ResolutionSet::ResourceActive));
+    let types = ["", "sa", "user"][c.below(3)];
+    if types.is_empty() {
+        return tier;
+    }
+    Tier::Stated(Box::new(StatedTier {
+        tier,
+        identity_types: vec![types.to_owned()],
+        cost_type: None,
+        method: Some("stated".to_owned()),
+        detail: None,
+    }))
+}
+
 fn tier(c: &mut Choices, depth: usize) -> Tier {
     match c.below(if depth < 2 { 9 } else { 8 }) {
         0 => Tier::Direct { fields: c.some(&FIELDS, 2).iter().map(|name| field(name)).collect() },
         1 => Tier::Even(Receivers::Group("g".to_owned())),
-        2 => Tier::Even(Receivers::Set(ResolutionSet::ResourceActive)),
+        2 => even_set(c),
         3 => Tier::UsageRatio(Usage::Metric(c.some(&["in", "out"], 2))),
         4 => {
             let owners = c.some(&OWNERS, 3);
@@ -149,7 +164,8 @@ fn a_resolution(key: &str, c: &mut Choices) -> IdentityResolution {
     let mut active: Vec<&str> = (0..c.below(4)).map(|_| c.of(&IDENTITIES)).collect();
     active.sort_unstable();
     active.dedup();
-    resolution(key, &active, &usage)
+    let failed_metrics = if c.below(4) == 3 { c.some(&["in", "out"], 1) } else { Vec::new() };
+    IdentityResolution { failed_metrics, ..resolution(key, &active, &usage) }
 }
 
 fn oracle_row(row: &ChargebackRow) -> OracleRow {
@@ -233,6 +249,7 @@ fn the_cases_reach_every_tier() {
         "fixed",
         "in_proportion_to_cost",
         "resource",
+        "stated",
         "unallocated",
         "usage_ratio",
     ] {
