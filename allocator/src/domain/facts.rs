@@ -67,9 +67,12 @@ impl Facts {
         let mut best: Option<(WindowFit, FactId)> = None;
         while let Some(id) = next {
             let fact = &self.facts[id as usize];
-            let fit = window_fit((fact.start, fact.end), (start, end));
             // Of equals the first that came: the one with the smaller number.
-            best = fit.map(|fit| (fit, id)).into_iter().chain(best).min();
+            if let Some(fit) = window_fit((fact.start, fact.end), (start, end))
+                && best.is_none_or(|best| (fit, id) < best)
+            {
+                best = Some((fit, id));
+            }
             next = fact.before;
         }
         best.map(|(_, id)| id)
