@@ -205,7 +205,7 @@ pub enum Tier {
 #[derive(JsonSchema)]
 pub struct Says {
     /// Whether who gets it caused it, or shares it.
-    pub cost_type: Option<CostType>,
+    pub cost_type: Option<RowCostType>,
     /// The allocation method.
     pub method: Option<String>,
     /// The allocation detail; left out: what was tried before.
@@ -215,7 +215,7 @@ pub struct Says {
 /// Whether who gets a cost caused it.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case")]
-pub enum CostType {
+pub enum RowCostType {
     /// It did.
     Usage,
     /// It shares it with others.
