@@ -117,7 +117,13 @@ pub async fn allocate(
     let (last, warnings) = allocator.finish();
     rows.write(last).await?;
     let manifest = rows.finish(&unit.lines.totals).await?;
-    Ok(Published { date: unit.date, generation: unit.generation, manifest, warnings })
+    Ok(Published {
+        date: unit.date,
+        generation: unit.generation,
+        manifest,
+        warnings,
+        lacking: None,
+    })
 }
 
 async fn weigh(mut allocator: UnitAllocator, payload: Bytes) -> Result<UnitAllocator, UnitFailure> {

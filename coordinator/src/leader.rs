@@ -195,7 +195,14 @@ impl Leader {
     pub(crate) fn resolves(&self, tenant: &TenantId, source: &SourceId) -> bool {
         let settings =
             self.config(tenant).and_then(|t| t.config.source(source)).map(|s| &s.settings);
-        matches!(settings, Some(SourceSettings::Synthetic(_)))
+        matches!(
+            settings,
+            Some(
+                SourceSettings::Synthetic(_)
+                    | SourceSettings::SelfManagedKafka(_)
+                    | SourceSettings::GenericMetrics(_)
+            )
+        )
     }
 
     pub(crate) async fn month_ensure(&mut self, date: UnitDate) -> Result<(), StateError> {

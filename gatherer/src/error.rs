@@ -18,6 +18,10 @@ pub enum GatherError {
     #[cfg(feature = "http")]
     #[error(transparent)]
     Http(#[from] crate::http::HttpError),
+    /// Metrics.
+    #[cfg(feature = "http")]
+    #[error(transparent)]
+    Metrics(#[from] std::sync::Arc<crate::metrics::MetricsError>),
     /// Temporary storage.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -48,6 +52,8 @@ impl GatherError {
             Self::Focus(error) => error.class(),
             #[cfg(feature = "http")]
             Self::Http(error) => error.class(),
+            #[cfg(feature = "http")]
+            Self::Metrics(error) => error.class(),
             Self::Data(error) => error.class(),
             Self::Spool(_) | Self::Stopped | Self::Thread(_) => FailureClass::Transient,
             Self::Config(_) | Self::Unbalanced(_) => FailureClass::Data,

@@ -146,7 +146,14 @@ pub trait IdentityResolver: Send + Sync {
         &self,
         date: UnitDate,
         take: &mut dyn FnMut(IdentityResolution) -> Result<(), GatherError>,
-    ) -> Result<(), GatherError>;
+    ) -> Result<Resolved, GatherError>;
+}
+
+/// How well a date was resolved.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// What could not be had, and why: the resolutions do without it for now.
+    pub lacking: Vec<String>,
 }
 
 /// Connects work on a blocking thread with the task that asked for it.

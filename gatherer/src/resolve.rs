@@ -14,10 +14,12 @@ use runtime::worker::TaskContext;
 use tokio::sync::mpsc;
 
 use crate::error::GatherError;
-use crate::ports::{EcosystemPlugin, IdentityResolver, Watch};
+use crate::ports::{EcosystemPlugin, IdentityResolver, Resolved, Watch};
 
 /// Batches made ahead of publishing.
 const BATCHES_AHEAD: usize = 3;
+/// Characters that are told of what could not be had.
+const LACKING_CHARS: usize = 2_000;
 
 /// Resolves every unit of a task; units that fail are reported beside the good ones.
 pub async fn resolve(
@@ -77,8 +79,9 @@ async fn publish(
         items.iter().for_each(|item| writer.manifest.add_item(item.hash()));
         writer.write(&ResolutionBatch::new(&items), items.len()).await?;
     }
-    making.await.map_err(|e| GatherError::Thread(e.to_string()))??;
-    Ok(Published { date, generation, manifest: writer.finish().await?, warnings: Vec::new() })
+    let made = making.await.map_err(|e| GatherError::Thread(e.to_string()))??;
+    let (manifest, lacking) = (writer.finish().await?, told(made.lacking));
+    Ok(Published { date, generation, manifest, warnings: Vec::new(), lacking })
 }
 
 /// Hands the resolutions of a date to `take`, a batch at a time.
@@ -87,7 +90,7 @@ fn batched(
     date: UnitDate,
     watch: &Watch,
     take: &mut dyn FnMut(Vec<IdentityResolution>) -> Result<(), GatherError>,
-) -> Result<(), GatherError> {
+) -> Result<Resolved, GatherError> {
     let (mut items, mut bytes) = (Vec::new(), 0);
     let mut each = |item: IdentityResolution| {
         bytes += size(&item);
@@ -99,8 +102,17 @@ fn batched(
         watch.tick()?;
         take(std::mem::take(&mut items))
     };
-    resolver.resolve(date, &mut each)?;
-    if items.is_empty() { Ok(()) } else { take(items) }
+    let resolved = resolver.resolve(date, &mut each)?;
+    if !items.is_empty() {
+        take(items)?;
+    }
+    Ok(resolved)
+}
+
+/// What could not be had, as one text of a bounded length.
+fn told(lacking: Vec<String>) -> Option<String> {
+    let text = lacking.join("; ");
+    (!text.is_empty()).then(|| text.chars().take(LACKING_CHARS).collect())
 }
 
 /// About the bytes of a resolution in a batch, where names that repeat are written once.

@@ -139,6 +139,9 @@ pub struct Published {
     /// What a person should know.
     #[serde(default)]
     pub warnings: Vec<Warning>,
+    /// Of resolutions: what could not be had, and why. They do without it, and are to be made again later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacking: Option<String>,
 }
 
 /// A unit whose archived batches are published again, at a new address.

@@ -2,6 +2,7 @@
 
 mod gather;
 mod inventory;
+mod resolved;
 mod withdraw;
 
 use std::collections::HashSet;
@@ -252,7 +253,7 @@ impl Leader {
     }
 
     /// The unit, if it is in `state` with this very generation; else the report is late and changes nothing.
-    async fn unit_in(
+    pub(super) async fn unit_in(
         txn: &Transaction<'_>,
         at: Source<'_>,
         (date, generation): (UnitDate, Generation),
@@ -261,20 +262,6 @@ impl Leader {
         let key = UnitKey { tenant: at.0.clone(), source: at.1.clone(), date };
         let unit = StateStore::unit_lock_in_txn(txn, &key).await?;
         Ok(unit.filter(|unit| unit.wanted == generation && unit.state == state))
-    }
-
-    async fn resolved(
-        &self,
-        txn: &Transaction<'_>,
-        at: Source<'_>,
-        done: &Published,
-    ) -> Result<(), StateError> {
-        let wanted = (done.date, done.generation);
-        if let Some(unit) = Self::unit_in(txn, at, wanted, UnitState::Resolving).await? {
-            StateStore::unit_resolved_in_txn(txn, &unit.key, &done.manifest).await?;
-            StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::Resolved).await?;
-        }
-        Ok(())
     }
 
     /// What the archive gave back is read at its new address; the unit is due again.

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use proto::config::{Field, Match, Pattern, Rule, SourceConfig, SourceSettings, Tier, Usage};
+use proto::config::{
+    Field, Match, MeasuredCost, Pattern, Rule, SourceConfig, SourceSettings, Tier, Usage,
+};
 use proto::ids::SourceId;
 
 use super::names::Names;
@@ -35,11 +37,21 @@ pub fn complete(
     let kind = match &settings {
         SourceSettings::Focus(_) => "focus",
         SourceSettings::Synthetic(_) => "synthetic",
+        SourceSettings::SelfManagedKafka(_) => "self_managed_kafka",
+        SourceSettings::GenericMetrics(_) => "generic_metrics",
         SourceSettings::Unbuilt { kind, .. } => kind,
     };
     let embedded = KINDS.iter().find(|(name, _)| *name == kind).map(|(_, text)| *text);
     let plain = format!("default: {{ id: {kind}/default@1, chain: [direct, unallocated] }}");
-    let (built_in_rules, default_rule) = read(kind, embedded.unwrap_or(&plain), report)?;
+    let (mut built_in_rules, default_rule) = read(kind, embedded.unwrap_or(&plain), report)?;
+    if let SourceSettings::GenericMetrics(measured) = &settings {
+        let strategy = |cost: &MeasuredCost| {
+            let by_usage = measured.usage.iter().any(|usage| usage.metric == cost.product_type);
+            if by_usage { Strategy::UsageRatio } else { Strategy::EvenSplit }
+        };
+        let named = measured.costs.iter().map(|cost| (cost.product_type.as_str(), strategy(cost)));
+        built_in_rules.extend(of_cost_types(named, report)?);
+    }
     Some(SourceConfig { id, settings, metrics: None, built_in_rules, default_rule })
 }
 

@@ -7,7 +7,7 @@ use super::scalar;
 use super::yaml::Node;
 
 /// Keys of `metrics`.
-pub const METRICS_KEYS: [&str; 11] = [
+pub const METRICS_KEYS: [&str; 12] = [
     "kind",
     "url",
     "username",
@@ -19,6 +19,7 @@ pub const METRICS_KEYS: [&str; 11] = [
     "response_max",
     "step",
     "cache_samples",
+    "resolve_attempts",
 ];
 /// Keys whose values name a secret, wherever they stand: variables in them are looked up by who uses the secret.
 pub const SECRET_KEYS: [&str; 2] = ["password", "bearer_token"];
@@ -38,7 +39,16 @@ pub fn metrics(node: &Node, cx: &mut Cx<'_>) -> Option<MetricsConfig> {
     let cache = map.get("cache_samples").map_or(Some(MetricsConfig::CACHE_SAMPLES), |node| {
         read::number::<u64>(node, "`cache_samples`", 0, cx.report)
     });
-    Some(MetricsConfig { kind: kind?, server: server?, step_seconds: step?, cache_samples: cache? })
+    let attempts = map.get("resolve_attempts").map_or(Some(MetricsConfig::RESOLVE_ATTEMPTS), |n| {
+        read::number::<u32>(n, "`resolve_attempts`", 1, cx.report)
+    });
+    Some(MetricsConfig {
+        kind: kind?,
+        server: server?,
+        step_seconds: step?,
+        cache_samples: cache?,
+        resolve_attempts: attempts?,
+    })
 }
 
 /// Reads the keys that every server has.

@@ -26,6 +26,7 @@ pub mod emitter;
 pub mod folder;
 pub mod git;
 pub mod matching;
+pub mod measured;
 pub mod metrics;
 pub mod names;
 mod outputs;
@@ -134,6 +135,9 @@ pub fn load(dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, 
     for (id, path) in folder::tenant_files(dir, &mut report) {
         let Some(mut node) = file(dir, &path, env, &mut report) else { continue };
         tenant::add_defaults(&mut node, defaults.as_ref(), &mut report);
+        source::add_settings(&mut node, &mut report, &mut |name, report| {
+            file(dir, &dir.join(name), env, report)
+        });
         if let Value::Null = node.value {
             node.value = Value::Map(Vec::new());
         }

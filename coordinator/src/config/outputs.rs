@@ -117,7 +117,10 @@ impl<'c> Bills<'c> {
     fn of(folder: &Path, config: &'c TenantConfig) -> Vec<Self> {
         let sources = config.sources.iter().filter_map(|source| match &source.settings {
             SourceSettings::Focus(focus) => Some((&source.id, focus)),
-            SourceSettings::Synthetic(_) | SourceSettings::Unbuilt { .. } => None,
+            SourceSettings::Synthetic(_)
+            | SourceSettings::SelfManagedKafka(_)
+            | SourceSettings::GenericMetrics(_)
+            | SourceSettings::Unbuilt { .. } => None,
         });
         let entries =
             sources.flat_map(|(id, focus)| focus.files.iter().map(move |file| (id, file)));

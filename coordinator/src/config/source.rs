@@ -8,12 +8,16 @@ use proto::line::Measure;
 
 use super::built_in;
 use super::driver::measure;
+use super::measured;
 use super::metrics;
+use super::problem::Report;
 use super::read::{self, Cx, Map};
 use super::yaml::{Node, Value};
 
 /// Kinds that are known but do not run yet.
-pub const UNBUILT_KINDS: [&str; 3] = ["confluent_cloud", "generic_metrics", "self_managed_kafka"];
+pub const UNBUILT_KINDS: [&str; 1] = ["confluent_cloud"];
+/// Kinds whose costs are measured, and whose settings may stand in a file of their own.
+pub const MEASURED_KINDS: [&str; 2] = ["generic_metrics", "self_managed_kafka"];
 /// Keys of kind `focus`.
 pub const FOCUS_KEYS: [&str; 5] = ["kind", "files", "cost", "owner", "duplicates"];
 /// Keys of kind `synthetic`.
@@ -41,8 +45,9 @@ pub fn sources(node: &Node, cx: &mut Cx<'_>) -> Vec<SourceConfig> {
                 None
             }
         };
-        let settings = settings(&entry.value, &format!("source `{}`", entry.key), cx);
         let metrics = metrics_of(&entry.value, cx);
+        let what = format!("source `{}`", entry.key);
+        let settings = settings(&entry.value, &what, metrics.as_ref(), cx);
         if let (Some(id), Some(settings)) = (id, settings) {
             let source = built_in::complete(id, settings, cx.report);
             sources.extend(source.map(|source| SourceConfig { metrics, ..source }));
@@ -52,17 +57,27 @@ pub fn sources(node: &Node, cx: &mut Cx<'_>) -> Vec<SourceConfig> {
     sources
 }
 
-fn settings(node: &Node, what: &str, cx: &mut Cx<'_>) -> Option<SourceSettings> {
+fn settings(
+    node: &Node,
+    what: &str,
+    metrics: Option<&MetricsConfig>,
+    cx: &mut Cx<'_>,
+) -> Option<SourceSettings> {
     let entries = read::entries(node, what, cx.report)?;
     let Some(kind) = entries.iter().find(|entry| entry.key == "kind") else {
         cx.report.at(&node.at, format!("{what} lacks `kind`"), "add `kind: focus`");
         return None;
     };
-    let kinds = ["focus", "synthetic"].into_iter().chain(UNBUILT_KINDS).map(|kind| (kind, kind));
+    let kinds = ["focus", "synthetic"].into_iter().chain(UNBUILT_KINDS).chain(MEASURED_KINDS);
+    let kinds = kinds.map(|kind| (kind, kind));
     let kind = read::word(&kind.value, "`kind`", &kinds.collect::<Vec<_>>(), cx.report)?;
     match kind {
         "focus" => focus(node, what, cx).map(SourceSettings::Focus),
         "synthetic" => synthetic(node, what, cx).map(SourceSettings::Synthetic),
+        "self_managed_kafka" => {
+            measured::kafka(node, what, metrics, cx).map(SourceSettings::SelfManagedKafka)
+        }
+        "generic_metrics" => measured::generic(node, what, cx).map(SourceSettings::GenericMetrics),
         kind => unbuilt(node, kind, what, cx),
     }
 }
@@ -139,7 +154,8 @@ fn metrics_of(node: &Node, cx: &mut Cx<'_>) -> Option<MetricsConfig> {
         Some(Value::Text { text, .. }) => text.trim(),
         Some(Value::Null | Value::List(_) | Value::Map(_)) | None => return None,
     };
-    let node = value("metrics").filter(|_| UNBUILT_KINDS.contains(&kind))?;
+    let node = value("metrics")
+        .filter(|_| UNBUILT_KINDS.contains(&kind) || MEASURED_KINDS.contains(&kind))?;
     if let Value::Null = node.value { None } else { metrics::metrics(node, cx) }
 }
 
@@ -154,4 +170,50 @@ fn unbuilt(node: &Node, kind: &str, what: &str, cx: &mut Cx<'_>) -> Option<Sourc
         Some(name.to_owned())
     });
     Some(SourceSettings::Unbuilt { kind: kind.to_owned(), settings: settings.flatten() })
+}
+
+/// Puts the keys of settings files where they count: into the sources that name them. A key stands in one of the two.
+pub fn add_settings(
+    tenant: &mut Node,
+    report: &mut Report,
+    read: &mut dyn FnMut(&str, &mut Report) -> Option<Node>,
+) {
+    let Value::Map(entries) = &mut tenant.value else { return };
+    let Some(sources) = entries.iter_mut().find(|entry| entry.key == "sources") else { return };
+    let Value::Map(sources) = &mut sources.value.value else { return };
+    for source in sources {
+        let Value::Map(own) = &mut source.value.value else { continue };
+        let text = |key: &str| {
+            own.iter().find(|entry| entry.key == key).and_then(|entry| match &entry.value.value {
+                Value::Text { text, .. } => Some((text.trim().to_owned(), entry.value.at.clone())),
+                Value::Null | Value::List(_) | Value::Map(_) => None,
+            })
+        };
+        let Some((name, at)) = text("settings") else { continue };
+        if text("kind").is_none_or(|(kind, _)| !MEASURED_KINDS.contains(&kind.as_str())) {
+            continue;
+        }
+        let Some(file) = read(&name, report) else { continue };
+        match file.value {
+            Value::Map(more) => {
+                for entry in more {
+                    if matches!(entry.key.as_str(), "kind" | "settings") {
+                        let what = format!("`{}` stands in a settings file", entry.key);
+                        report.at(&entry.key_at, what, "write it in the tenant's file");
+                    } else if own.iter().any(|own| own.key == entry.key) {
+                        let what = format!("`{}` stands in the tenant's file, too", entry.key);
+                        report.at(&entry.key_at, what, "keep one of the two");
+                    } else {
+                        own.push(entry);
+                    }
+                }
+            }
+            Value::Null => {
+                report.at(&at, format!("{name} holds no settings"), "write them, `key: value`");
+            }
+            Value::Text { .. } | Value::List(_) => {
+                report.at(&file.at, format!("the settings are {}", file.shape()), "write a map");
+            }
+        }
+    }
 }

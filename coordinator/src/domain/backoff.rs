@@ -18,6 +18,16 @@ pub fn pause(attempts: i32) -> Duration {
     Duration::from_millis(500 << doublings).min(Duration::from_secs(60))
 }
 
+/// The pause before a date is resolved again that lacks something after `attempts` attempts, `None` when there were
+/// `most` of them. Five minutes, six times longer each time, at most a day: a server that is away for an hour is no
+/// reason to do without it for ever.
+#[must_use]
+pub fn resolve_again(attempts: i32, most: u32) -> Option<Duration> {
+    let made = u32::try_from(attempts).unwrap_or(0);
+    let longer = 6_u64.saturating_pow(made.saturating_sub(1).min(4));
+    (made < most).then(|| Duration::from_secs(300 * longer).min(Duration::from_secs(86_400)))
+}
+
 /// A reason without the number of the attempt's generation, which alone does not make it another error.
 #[must_use]
 pub fn without_generation(reason: &str, generation: i64) -> String {
@@ -41,6 +51,14 @@ pub fn without_generation(reason: &str, generation: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_is_resolved_again_so_often() {
+        let minutes = |attempts, most| resolve_again(attempts, most).map(|d| d.as_secs() / 60);
+        assert_eq!([1, 2, 3].map(|n| minutes(n, 3)), [Some(5), Some(30), None]);
+        assert_eq!(minutes(9, 10), Some(1_440));
+        assert_eq!(minutes(1, 1), None);
+    }
 
     #[test]
     fn errors_of_two_generations_are_equal() {

@@ -52,6 +52,8 @@ pub struct UnitRow {
     pub visible: i64,
     /// The task that the unit waits for.
     pub task: Option<String>,
+    /// Resolutions of its lines, in a row, that lacked something.
+    pub resolve_attempts: i32,
 }
 
 /// Of `pipeline_state p`: the archive of what is visible holds the lines in force, and has not been found damaged.
@@ -68,7 +70,7 @@ pub(super) const HELD: &str =
 const COLUMNS: &str = "tenant, source, date::text, state, wanted_generation, lines_manifest,
     case when resolution_lines_hash = lines_hash then resolution_manifest end, rows_manifest, config_hash, rules_hash,
     wanted_config_hash, wanted_rules_hash, attempts, error_hash, equal_errors, visible_generation, task,
-    lines_generation";
+    lines_generation, resolve_attempts";
 
 fn unit_of(row: &Row) -> Result<UnitRow, StateError> {
     let key = UnitKey {
@@ -100,6 +102,7 @@ fn unit_of(row: &Row) -> Result<UnitRow, StateError> {
         visible: row.get(15),
         task: row.get(16),
         gathered: Generation(row.get(17)),
+        resolve_attempts: row.get(18),
         key,
     })
 }
@@ -218,25 +221,28 @@ impl StateStore {
         Ok(())
     }
 
-    /// Stores resolutions for the unit's lines in force; it is due again.
+    /// Stores resolutions for the unit's lines in force; it is due again. With what they lack: how often that happened,
+    /// and when they are made again, if they are.
     pub(crate) async fn unit_resolved_in_txn(
         txn: &Transaction<'_>,
         key: &UnitKey,
         manifest: &Manifest,
+        lacking: Option<(&str, i32, Option<Duration>)>,
     ) -> Result<(), StateError> {
         let sql = "update pipeline_state set resolution_generation = $4, resolution_hash = $5, resolution_manifest = $6,
-                     resolution_lines_hash = lines_hash
+                     resolution_lines_hash = lines_hash, resolve_lacking = $7, resolve_attempts = $8, resolved_at = now(),
+                     resolve_again_at = now() + make_interval(secs => $9)
                    where tenant = $1 and source = $2 and date = $3::text::date";
         let (tenant, source, date) =
             (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
         let (generation, digest) = (manifest.generation.0, manifest.hash.0.as_slice());
-        execute(
-            txn,
-            "store resolutions",
-            sql,
-            &[&tenant, &source, &date, &generation, &digest, &pack(manifest)?],
-        )
-        .await?;
+        let reason = lacking.map(|(reason, ..)| plain(reason));
+        let attempts = lacking.map_or(0, |(_, attempts, _)| attempts);
+        let again = lacking.and_then(|(_, _, again)| again).map(|pause| pause.as_secs_f64());
+        let packed = pack(manifest)?;
+        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 9] =
+            [&tenant, &source, &date, &generation, &digest, &packed, &reason, &attempts, &again];
+        execute(txn, "store resolutions", sql, &parameters).await?;
         Ok(())
     }
 
@@ -342,6 +348,30 @@ impl StateStore {
         Ok(())
     }
 
+    /// Up to `limit` visible units whose resolutions lack something and are to be made again: their time has come, or,
+    /// for a single run, they were made before it.
+    pub(crate) async fn units_to_resolve_again_in_txn(
+        txn: &Transaction<'_>,
+        limit: i64,
+        (run, single): (&str, bool),
+    ) -> Result<Vec<UnitKey>, StateError> {
+        let sql = "select tenant, source, date::text from pipeline_state p
+                   where state = 'visible' and (resolve_again_at <= now() or $3 and resolve_again_at is not null
+                       and resolved_at < (select started_at from pipeline_runs where run_id = $2))
+                     and exists (select 1 from source_state s where s.tenant = p.tenant and s.source = p.source and s.in_force)
+                   order by tenant, source, date limit $1 for update";
+        let what = "list what is to be resolved again";
+        let rows = query(txn, what, sql, &[&limit, &run, &single]).await?;
+        let key = |row: &Row| {
+            Ok(UnitKey {
+                tenant: parsed("tenant", row.get(0))?,
+                source: parsed("source", row.get(1))?,
+                date: parsed("date", row.get(2))?,
+            })
+        };
+        rows.iter().map(key).collect()
+    }
+
     /// Forgets the resolutions of a unit: their batches are gone.
     pub(crate) async fn unit_forget_resolutions_in_txn(
         txn: &Transaction<'_>,
@@ -378,7 +408,9 @@ impl StateStore {
                      lines_manifest, received, withdrawn, config_hash, rules_hash, state)
                    values ($1, $2, $3::text::date, $4, $5, $6, $7, $8, $9, $10, $11, 'gathered')
                    on conflict (tenant, source, date) do update set lines_generation = $4, lines_hash = $5,
-                     lines_items = $6, lines_manifest = $7, received = $8, withdrawn = $9";
+                     lines_items = $6, lines_manifest = $7, received = $8, withdrawn = $9,
+                     resolve_attempts = case when pipeline_state.lines_hash = $5 then pipeline_state.resolve_attempts
+                       else 0 end";
         let items = i64::try_from(lines.items).unwrap_or(i64::MAX);
         let (digest, manifest) = (lines.hash.0.as_slice(), pack(lines)?);
         let (config, rules) = (config.0.as_slice(), rules.0.as_slice());

@@ -139,7 +139,7 @@ drivers:
   bytes: { metric: bytes_total, source: brokers }
 sources:
   bill: { kind: focus, files: ["*.csv"], cost: BilledCost, owner: [tag.team, vtag.stage], duplicates: allow }
-  brokers: { kind: self_managed_kafka }
+  brokers: { kind: self_managed_kafka, settings: kafka.yaml }
 allocation:
   - { id: globs, source: bill, match: { ServiceName: "Qu?ue*" }, chain: [ { usage_ratio: bytes }, { even: two } ] }
   - { id: numbers, match: { x_Score: { gt: 1, lt: "2.5" } }, chain: [ { in_proportion_to_cost: { driver: spend } }, { fixed: { a: "33.3", b: "33.3", c: "33.4" } } ] }
@@ -185,6 +185,7 @@ tests:
 fn the_rest_of_the_grammar_runs_in_rule_tests() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "tenants/rest.yaml", REST);
+    write(folder.path(), "kafka.yaml", include_str!("../../examples/sunbird/kafka.yaml"));
     write(folder.path(), "shares.csv", "owner,percent\na,60\nb,40\n");
     write(folder.path(), "rooms.csv", "SubAccountId,vtag.stage,team\n007,prod,bond\n");
     let Checked { text, sound } = check(folder.path(), &no_env);

@@ -48,6 +48,17 @@ impl MetricsOutcome {
         }
     }
 
+    /// The answer, or why there is none.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn whole(self) -> Result<Arc<MetricTable>, Arc<MetricsError>> {
+        match self {
+            Self::Fetched(table) | Self::NoSamples(table) => Ok(table),
+            Self::Failed(error) => Err(error),
+        }
+    }
+
     /// Why there is no answer.
     #[must_use]
     pub fn error(&self) -> Option<&MetricsError> {

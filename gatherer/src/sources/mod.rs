@@ -2,9 +2,11 @@
 
 pub mod cursor;
 pub mod focus;
+#[cfg(feature = "http")]
+pub mod measured;
 pub mod synthetic;
 
-use proto::config::{SourceConfig, SourceSettings};
+use proto::config::{MeasuredSettings, SourceConfig, SourceSettings};
 
 use crate::error::GatherError;
 use crate::ports::EcosystemPlugin;
@@ -17,9 +19,31 @@ pub fn plugin(config: &SourceConfig) -> Result<Box<dyn EcosystemPlugin>, GatherE
     match &config.settings {
         SourceSettings::Focus(settings) => Ok(Box::new(focus::Focus(settings.clone()))),
         SourceSettings::Synthetic(settings) => Ok(Box::new(synthetic::Synthetic(settings.clone()))),
+        SourceSettings::SelfManagedKafka(settings) => measured(config, settings, "Apache Kafka"),
+        SourceSettings::GenericMetrics(settings) => measured(config, settings, "Metrics"),
         SourceSettings::Unbuilt { kind, .. } => Err(GatherError::Config(format!(
             "source {} is of kind {kind}, which does not run yet: remove it, or use focus",
             config.id
         ))),
     }
+}
+
+#[cfg(feature = "http")]
+fn measured(
+    config: &SourceConfig,
+    settings: &MeasuredSettings,
+    service: &'static str,
+) -> Result<Box<dyn EcosystemPlugin>, GatherError> {
+    Ok(Box::new(measured::Measured::new(config, settings, service)?))
+}
+
+#[cfg(not(feature = "http"))]
+fn measured(
+    config: &SourceConfig,
+    _: &MeasuredSettings,
+    _: &'static str,
+) -> Result<Box<dyn EcosystemPlugin>, GatherError> {
+    let (id, kind) = (&config.id, config.kind());
+    let text = format!("source {id} is of kind {kind}, and this program was built without `http`");
+    Err(GatherError::Config(text))
 }

@@ -8,6 +8,7 @@
 
 use serde::Serialize;
 
+use super::metrics::MetricsConfig;
 use super::source::{SourceConfig, SourceSettings};
 use super::visible::Visible;
 use super::{Duplicates, TenantConfig};
@@ -123,14 +124,16 @@ impl TenantConfig {
                 cost: focus.cost,
                 duplicates: focus.duplicates,
             },
-            other @ (SourceSettings::Synthetic(_) | SourceSettings::Unbuilt { .. }) => {
-                Reading::Other(other)
-            }
+            other @ (SourceSettings::Synthetic(_)
+            | SourceSettings::SelfManagedKafka(_)
+            | SourceSettings::GenericMetrics(_)
+            | SourceSettings::Unbuilt { .. }) => Reading::Other(other),
         };
         let view = Gathered {
             reader: READER_VERSION,
             kind: source.kind(),
             reading,
+            metrics: source.metrics.as_ref(),
             currency: &self.currency,
             lookback_days: self.lookback_days,
             cutoff_days: self.cutoff_days,
@@ -162,6 +165,8 @@ struct Gathered<'a> {
     reader: u32,
     kind: &'a str,
     reading: Reading<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<&'a MetricsConfig>,
     currency: &'a [Currency],
     lookback_days: Option<u32>,
     cutoff_days: Option<u32>,

@@ -15,6 +15,13 @@ pub struct MetricsConfig {
     pub step_seconds: u32,
     /// Samples that are kept for questions that are asked again; 0: none.
     pub cache_samples: u64,
+    /// How often a date is resolved, the first time included, before it does without what cannot be had; 1 or more.
+    #[serde(default = "resolve_attempts")]
+    pub resolve_attempts: u32,
+}
+
+fn resolve_attempts() -> u32 {
+    MetricsConfig::RESOLVE_ATTEMPTS
 }
 
 impl MetricsConfig {
@@ -22,6 +29,9 @@ impl MetricsConfig {
     pub const STEP_SECONDS: u32 = 3_600;
     /// Samples that are kept where nothing is configured: about 50 MB.
     pub const CACHE_SAMPLES: u64 = 2_000_000;
+
+    /// Attempts at a date where nothing is configured.
+    pub const RESOLVE_ATTEMPTS: u32 = 3;
 
     /// A Prometheus server with all limits as where nothing is configured.
     #[must_use]
@@ -31,6 +41,7 @@ impl MetricsConfig {
             server,
             step_seconds: Self::STEP_SECONDS,
             cache_samples: Self::CACHE_SAMPLES,
+            resolve_attempts: Self::RESOLVE_ATTEMPTS,
         }
     }
 }

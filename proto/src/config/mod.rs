@@ -17,6 +17,7 @@
 //! | [`file_name`] | what an emitter's files are called |
 //! | [`http`] | servers that are asked over HTTP |
 //! | [`metrics`] | where metrics come from |
+//! | [`measured`] | settings of the kinds whose costs are measured |
 //! | [`trial`] | the tests that users write beside their rules |
 //! | [`hashing`] | which hash changes when |
 
@@ -36,6 +37,7 @@ pub mod file_name;
 pub mod hashing;
 pub mod http;
 pub mod matching;
+pub mod measured;
 pub mod metrics;
 pub mod rule;
 pub mod source;
@@ -52,6 +54,10 @@ pub use field::{Field, FieldError};
 pub use hashing::{CanonicalError, ENGINE_VERSION};
 pub use http::{HttpAuth, HttpServer, SecretPlace};
 pub use matching::{Match, Pattern};
+pub use measured::{
+    Charge, Discovered, Discovery, ListedIdentity, MeasuredCost, MeasuredIdentities,
+    MeasuredQuantity, MeasuredSettings, UsageQuery,
+};
 pub use metrics::{MetricsConfig, MetricsKind};
 pub use rule::{
     CostShare, FixedShares, Part, Reason, Receivers, ResolutionSet, Rule, StatedTier, Tier, Usage,

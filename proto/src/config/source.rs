@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::field::Field;
+use super::measured::MeasuredSettings;
 use super::metrics::MetricsConfig;
 use super::rule::Rule;
 use crate::ids::SourceId;
@@ -34,6 +35,10 @@ pub enum SourceSettings {
     Focus(FocusSettings),
     /// Seeded lines and resolutions: the yardstick of benchmarks.
     Synthetic(SyntheticSettings),
+    /// A Kafka cluster of one's own, by its metrics.
+    SelfManagedKafka(MeasuredSettings),
+    /// Anything that has metrics, with a price list.
+    GenericMetrics(MeasuredSettings),
     /// A kind that is known but does not run yet. It parses; running refuses it.
     Unbuilt {
         /// The kind's name.
@@ -102,6 +107,17 @@ pub enum Duplicates {
     Allow,
 }
 
+impl SourceSettings {
+    /// The settings of a kind whose costs are measured.
+    #[must_use]
+    pub fn measured(&self) -> Option<&MeasuredSettings> {
+        match self {
+            Self::SelfManagedKafka(settings) | Self::GenericMetrics(settings) => Some(settings),
+            Self::Focus(_) | Self::Synthetic(_) | Self::Unbuilt { .. } => None,
+        }
+    }
+}
+
 impl SourceConfig {
     /// The kind's name, as users write it and as outputs call the ecosystem.
     #[must_use]
@@ -109,6 +125,8 @@ impl SourceConfig {
         match &self.settings {
             SourceSettings::Focus(_) => "focus",
             SourceSettings::Synthetic(_) => "synthetic",
+            SourceSettings::SelfManagedKafka(_) => "self_managed_kafka",
+            SourceSettings::GenericMetrics(_) => "generic_metrics",
             SourceSettings::Unbuilt { kind, .. } => kind,
         }
     }
@@ -118,7 +136,10 @@ impl SourceConfig {
     pub fn cost(&self) -> Measure {
         match &self.settings {
             SourceSettings::Focus(focus) => focus.cost,
-            SourceSettings::Synthetic(_) | SourceSettings::Unbuilt { .. } => Measure::Effective,
+            SourceSettings::Synthetic(_)
+            | SourceSettings::SelfManagedKafka(_)
+            | SourceSettings::GenericMetrics(_)
+            | SourceSettings::Unbuilt { .. } => Measure::Effective,
         }
     }
 
@@ -127,7 +148,10 @@ impl SourceConfig {
     pub fn owner_fields(&self) -> &[Field] {
         match &self.settings {
             SourceSettings::Focus(focus) => &focus.owner,
-            SourceSettings::Synthetic(_) | SourceSettings::Unbuilt { .. } => &[],
+            SourceSettings::Synthetic(_)
+            | SourceSettings::SelfManagedKafka(_)
+            | SourceSettings::GenericMetrics(_)
+            | SourceSettings::Unbuilt { .. } => &[],
         }
     }
 }

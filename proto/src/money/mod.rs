@@ -25,6 +25,7 @@
 mod amount;
 mod amount_error;
 mod digits;
+mod quotient;
 mod rest;
 mod share;
 mod shares;

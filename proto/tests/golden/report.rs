@@ -115,6 +115,7 @@ fn published() -> Published {
         generation: Generation(43),
         manifest: manifest(),
         warnings: vec![Warning { text: "owner `x` is not listed".into(), count: 1 }],
+        lacking: None,
     }
 }
 

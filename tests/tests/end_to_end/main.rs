@@ -23,6 +23,7 @@ mod hold;
 mod inventory;
 mod kills;
 mod lint;
+mod measured;
 mod months;
 mod old_files;
 mod plan;

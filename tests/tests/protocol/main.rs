@@ -82,6 +82,7 @@ fn published(generation: Generation, manifest: proto::manifest::Manifest) -> Rep
         generation,
         manifest,
         warnings: vec![],
+        lacking: None,
     }])
 }
 
@@ -318,7 +319,7 @@ async fn what_an_allocation_warns_of_is_kept() {
     let manifest = rows(generation, Attempt(4), "10");
     let warnings = vec![Warning { text: "owner `chekout` is not listed".into(), count: 3 }];
     let date = DAY.parse().unwrap();
-    let done = Published { date, generation, manifest, warnings };
+    let done = Published { date, generation, manifest, warnings, lacking: None };
     desk.report(generation, Attempt(4), &Report::Allocated(vec![done])).await;
     desk.apply().await;
     let stored = "select 1 from pipeline_state where warnings @> '[{\"count\": 3, \"text\": \"owner `chekout` is not listed\"}]'";

@@ -30,6 +30,8 @@ pub struct Metrics {
     pub step: Option<String>,
     /// Samples that are kept for questions that are asked again; left out: 2000000.
     pub cache_samples: Option<Text>,
+    /// How often a date is resolved before it does without what cannot be had; left out: 3.
+    pub resolve_attempts: Option<Text>,
 }
 
 /// Kinds of servers of metrics.

@@ -4,11 +4,13 @@
 
 use schemars::generate::SchemaSettings;
 
+pub mod measured;
 pub mod metrics;
 pub mod rules;
 pub mod settings;
 pub mod tenant;
 
+pub use measured::*;
 pub use metrics::*;
 pub use rules::*;
 pub use settings::*;
@@ -31,8 +33,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::{
-        cost_share, driver, emitter, matching, metrics, owner, params, rule, settings, source,
-        stated, table, tag, tenant, tier, trial,
+        cost_share, driver, emitter, matching, measured, metrics, owner, params, rule, settings,
+        source, stated, table, tag, tenant, tier, trial,
     };
     use super::json_schema;
 
@@ -61,6 +63,15 @@ mod tests {
         same("SyntheticSource", &source::SYNTHETIC_KEYS);
         same("UnbuiltSource", &source::UNBUILT_KEYS);
         same("Metrics", &metrics::METRICS_KEYS);
+        same("KafkaSource", &measured::KAFKA_KEYS);
+        same("GenericSource", &measured::GENERIC_KEYS);
+        same("CostModel", &measured::COST_MODEL_KEYS);
+        same("RegionRates", &measured::REGION_KEYS);
+        same("MetricNames", &measured::METRIC_NAMES.map(|(key, _)| key));
+        same("IdentitySource", &measured::IDENTITY_KEYS);
+        same("StaticIdentity", &measured::LISTED_KEYS);
+        same("CostType", &measured::COST_KEYS);
+        same("CostQuantity", &measured::QUANTITY_KEYS);
         same("Owners", &owner::OWNERS_KEYS);
         same("VirtualTag", &tag::TAG_KEYS);
         same("Table", &table::TABLE_KEYS);

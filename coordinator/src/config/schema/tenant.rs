@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::super::emitter::FOCUS_VERSIONS;
 
+use super::measured::{GenericSource, KafkaSource};
 use super::metrics::Metrics;
 use super::rules::{Decimal, Driver, OneOrMany, Rule, Test, Text, one_of};
 
@@ -78,6 +79,10 @@ pub enum Source {
     Focus(FocusSource),
     /// Seeded lines.
     Synthetic(SyntheticSource),
+    /// A Kafka cluster of one's own.
+    Kafka(Box<KafkaSource>),
+    /// Anything that has metrics.
+    Generic(Box<GenericSource>),
     /// A kind that does not run yet.
     Unbuilt(UnbuiltSource),
 }
@@ -155,10 +160,6 @@ pub struct UnbuiltSource {
 pub enum UnbuiltKind {
     /// Confluent Cloud.
     ConfluentCloud,
-    /// Any metrics with a price list.
-    GenericMetrics,
-    /// A Kafka cluster of one's own.
-    SelfManagedKafka,
 }
 
 /// Which of a line's four costs is meant.

@@ -30,7 +30,7 @@ fn sources() {
     assert!(source("kind: synthetic, start: 2026-13-01, dates: 0, resources: 1, products: 1, fanout: 3, identities: 2").contains("a fanout of 3 over 2 identities"));
     assert!(
         source("kind: self_managed_kafka, settings: none.yaml")
-            .contains("there is no file none.yaml")
+            .contains("none.yaml: cannot read the file: No such file")
     );
     let none = problems(&[("tenants/a.yaml", "sources: {}")]);
     assert!(none.contains("1:10: `sources` is empty (add a source"), "{none}");

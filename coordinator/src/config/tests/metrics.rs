@@ -5,7 +5,7 @@ use proto::config::{HttpAuth, HttpServer, MetricsConfig, SecretPlace};
 use super::*;
 
 fn tenant(metrics: &str) -> String {
-    format!("sources:\n  kafka:\n    kind: self_managed_kafka\n    metrics: {metrics}\n")
+    format!("sources:\n  kafka:\n    kind: confluent_cloud\n    metrics: {metrics}\n")
 }
 
 fn read(metrics: &str) -> MetricsConfig {

@@ -10,6 +10,7 @@ mod bad_files;
 mod bad_rules;
 mod bad_tiers;
 mod good;
+mod measured;
 mod metrics;
 
 /// A folder with these files.

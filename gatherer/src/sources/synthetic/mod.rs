@@ -19,7 +19,7 @@ use proto::time::{TimeError, UnitDate};
 
 use crate::error::GatherError;
 use crate::ports::{
-    CostInput, EcosystemPlugin, GatherRequest, Harvest, IdentityResolver, ServiceHandler,
+    CostInput, EcosystemPlugin, GatherRequest, Harvest, IdentityResolver, Resolved, ServiceHandler,
 };
 
 /// A `synthetic` source.
@@ -82,9 +82,10 @@ impl IdentityResolver for Synthetic {
         &self,
         date: UnitDate,
         take: &mut dyn FnMut(IdentityResolution) -> Result<(), GatherError>,
-    ) -> Result<(), GatherError> {
+    ) -> Result<Resolved, GatherError> {
         (0..self.0.resources)
-            .try_for_each(|resource| take(resolutions::resolution(&self.0, date, resource)))
+            .try_for_each(|resource| take(resolutions::resolution(&self.0, date, resource)))?;
+        Ok(Resolved::default())
     }
 }
 
