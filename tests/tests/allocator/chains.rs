@@ -7,9 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use allocator::domain::{DriverWeights, Facts, Program, UnitAllocator};
-use coordinator::config::built_in::{self, Strategy};
+use coordinator::config::built_in;
 use coordinator::config::problem::Report;
-use proto::config::{SourceSettings, TenantConfig};
+use proto::config::{
+    Charge, MeasuredCost, MeasuredIdentities, MeasuredQuantity, MeasuredSettings, SourceSettings,
+    TenantConfig, UsageQuery,
+};
 use proto::hash::Hash128;
 use proto::line::{BillingLineItem, LineBatchBuilder, LineId, cell};
 use proto::money::{Amount, ExactSum};
@@ -20,15 +23,45 @@ use crate::desk;
 
 const DAY: i64 = 86_400;
 
-/// A tenant with one source of a kind, and no rules of its own.
+/// A tenant with one source of a kind, and no rules of its own. What is measured has two costs: `gpu_hours`, whose usage
+/// is asked for, and `licence`.
 pub fn tenant(kind: &str) -> TenantConfig {
+    let cost = |name: &str| MeasuredCost {
+        product_type: name.to_owned(),
+        category: "compute".to_owned(),
+        rate: Amount::ONE,
+        quantity: MeasuredQuantity::Fixed { count: Amount::ONE },
+    };
+    let usage = UsageQuery {
+        metric: "gpu_hours".to_owned(),
+        query: "gpu".to_owned(),
+        label: "principal".to_owned(),
+    };
+    let measured = MeasuredSettings {
+        cluster: "lkc-1".to_owned(),
+        display_name: None,
+        region: None,
+        currency: "USD".parse().unwrap(),
+        costs: vec![cost("gpu_hours"), cost("licence")],
+        usage: vec![usage],
+        identities: MeasuredIdentities {
+            measured: true,
+            query: None,
+            label: "principal".to_owned(),
+            listed: Vec::new(),
+            teams: BTreeMap::new(),
+            default_team: "UNASSIGNED".to_owned(),
+            charge: Charge::Principal,
+        },
+        discovery: Vec::new(),
+    };
+    let settings = match kind {
+        "self_managed_kafka" => SourceSettings::SelfManagedKafka(measured),
+        "generic_metrics" => SourceSettings::GenericMetrics(measured),
+        kind => SourceSettings::Unbuilt { kind: kind.to_owned(), settings: None },
+    };
     let mut report = Report::default();
-    let settings = SourceSettings::Unbuilt { kind: kind.to_owned(), settings: None };
-    let mut source = built_in::complete(desk::source(), settings, &mut report).unwrap();
-    if kind == "generic_metrics" {
-        let costs = [("gpu_hours", Strategy::UsageRatio), ("licence", Strategy::EvenSplit)];
-        source.built_in_rules = built_in::of_cost_types(costs.into_iter(), &mut report).unwrap();
-    }
+    let source = built_in::complete(desk::source(), settings, &mut report).unwrap();
     assert_eq!(report.count(), 0, "the embedded rules are sound");
     TenantConfig { allocation: Vec::new(), sources: vec![source], ..desk::config() }
 }
