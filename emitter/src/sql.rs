@@ -3,8 +3,8 @@
 
 // Fresh facts have no statistics, and the planner takes millions of them for a handful. So statements here leave it no
 // choice that would be ruinous then: tables are read by their ranges of blocks, aggregates are hashed, dimensions and
-// splits are looked up by their whole key (`lateral … offset 0`), rows and lines meet in a full join, which is hashed or
-// merged.
+// splits are looked up by their whole key (`lateral … offset 0`, or all of a unit's at once as an array, in one pass over
+// the index), rows and lines meet in a full join, which is hashed or merged.
 
 /// Bounds of a ledger transaction: how long it waits for a lock, and how a statement is planned.
 pub const COMMIT_BOUNDS: &str = "
@@ -108,11 +108,8 @@ macro_rules! stored {
 pub const SUM_BILLING: &str = concat!("
 with stored as materialized ", stored!("date, generation, dimension, amount, billed, effective, contracted, list", "billing"), ",
 known as materialized (
-    select d.id, d.currency, d.billing_period
-    from (select distinct dimension from stored) s
-    cross join lateral (select id, source, currency, billing_period from billing_dimensions
-        where tenant = $1 and id = s.dimension offset 0) d
-    where d.source = $2)
+    select id, currency, billing_period from billing_dimensions
+    where tenant = $1 and id = any(array(select distinct dimension from stored)) and source = $2)
 select date, generation, currency, billing_period, items, amount::text, (amount + billed)::text,
     (amount + effective)::text, (amount + contracted)::text, (amount + list)::text
 from (
@@ -158,11 +155,8 @@ splits as materialized (
     select date, generation, split, unnest(dimension) as dimension
     from chargeback_splits where date = any($3) and generation = any($4)),
 known as materialized (
-    select d.id, d.currency, d.billing_period
-    from (select distinct dimension from splits) s
-    cross join lateral (select id, source, currency, billing_period from chargeback_dimensions
-        where tenant = $1 and id = s.dimension offset 0) d
-    where d.source = $2),
+    select id, currency, billing_period from chargeback_dimensions
+    where tenant = $1 and id = any(array(select distinct dimension from splits)) and source = $2),
 agreed as materialized (
     select s.date, s.generation, s.split, k.currency, k.billing_period, count(*) as parts
     from splits s full join known k on k.id = s.dimension

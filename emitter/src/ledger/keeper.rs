@@ -29,7 +29,9 @@ const KNOWN_HALF: usize = 200_000;
 /// Dimensions per statement.
 const PIECE: usize = 2_000;
 /// How often it summarises the months in which something was stored.
-const SUMMARISE_EVERY: Duration = Duration::from_secs(2);
+///
+/// Often: each verification reads all blocks of a month that nobody has summarised yet.
+const SUMMARISE_EVERY: Duration = Duration::from_millis(200);
 /// How often it looks for what may be deleted.
 const PURGE_EVERY: Duration = Duration::from_secs(5);
 
