@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proto::column::ColumnError;
+use proto::driver::{DriverBatch, DriverWindow};
 use proto::envelope::{self, EnvelopeError};
 use proto::hash::SetHash;
 use proto::ids::SourceId;
@@ -89,8 +90,7 @@ pub async fn allocate(
         Some(manifest) => read_facts(context, unit, manifest).await?,
         None => Facts::default(),
     };
-    // Nothing publishes drivers yet: a rule that uses one gets `driver_pending` rows.
-    let drivers = DriverWeights { pending: true, ..DriverWeights::default() };
+    let drivers = read_drivers(context, unit).await?;
     let mut allocator = UnitAllocator::new(program, unit.date, facts, drivers);
     let mut lines = Lines::new(context, unit);
     if allocator.needs_weights() {
@@ -114,16 +114,12 @@ pub async fn allocate(
         let (read, stated) = (read.to_string(), unit.lines.items.to_string());
         return Err(UnitFailure::Manifest { what: "lines", read, stated });
     }
+    let drivers = allocator.drivers_used();
     let (last, warnings) = allocator.finish();
     rows.write(last).await?;
     let manifest = rows.finish(&unit.lines.totals).await?;
-    Ok(Published {
-        date: unit.date,
-        generation: unit.generation,
-        manifest,
-        warnings,
-        lacking: None,
-    })
+    let (date, generation) = (unit.date, unit.generation);
+    Ok(Published { date, generation, manifest, warnings, lacking: None, drivers })
 }
 
 async fn weigh(mut allocator: UnitAllocator, payload: Bytes) -> Result<UnitAllocator, UnitFailure> {
@@ -145,6 +141,41 @@ async fn apply(
         Ok((allocator, packed, lines.len()))
     };
     tokio::task::spawn_blocking(work).await?
+}
+
+/// What the task names of drivers. Weights that are gone from the stream are as those still to come: they are made again.
+async fn read_drivers(
+    context: &TaskContext,
+    unit: &AllocateUnit,
+) -> Result<DriverWeights, UnitFailure> {
+    let mut drivers = DriverWeights::awaited();
+    for input in &unit.drivers {
+        let (Some(manifest), Some(until)) = (&input.weights, input.until) else { continue };
+        let window = DriverWindow { driver: input.driver.clone(), from: input.window, until };
+        let mut reader: BatchReader<DriverBatch> =
+            BatchReader::of_driver(&context.bus, context.tenant(), &window, manifest);
+        let (mut weights, mut hash) = (Vec::new(), SetHash::default());
+        loop {
+            match reader.next().await {
+                Ok(Some(batch)) => weights.extend(batch.open()?),
+                Ok(None) => break,
+                Err(error) if error.class() == FailureClass::InputMissing => {
+                    tracing::warn!(driver = %window.driver, "{error}: it is asked for again");
+                    drivers.gone(window.clone());
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            context.progress.tick();
+        }
+        weights.iter().for_each(|weight| hash.add(weight.hash()));
+        if (weights.len() as u64, hash.value()) == (manifest.items, manifest.hash) {
+            drivers.add(window, manifest.hash, weights);
+        } else {
+            drivers.gone(window);
+        }
+    }
+    Ok(drivers)
 }
 
 async fn read_facts(

@@ -34,6 +34,9 @@ pub struct Leader {
     /// Something became visible since emissions were last looked at.
     pub(crate) emissions_hinted: bool,
     pub(crate) emissions_looked: Instant,
+    /// Something happened since drivers were last looked at.
+    pub(crate) drivers_hinted: bool,
+    pub(crate) drivers_looked: Instant,
     /// When what lies outside was last to be compared with what is recorded; not yet by this leader.
     pub(crate) emissions_compared: Option<Instant>,
     /// A stream is nearly full: a standing run gathers nothing meanwhile, while commits go on.
@@ -64,6 +67,8 @@ impl Leader {
             months: HashSet::new(),
             emissions_hinted: true,
             emissions_looked: Instant::now(),
+            drivers_hinted: true,
+            drivers_looked: Instant::now(),
             configs_published: None,
             streams_filling: false,
             emissions_compared: None,
@@ -90,10 +95,12 @@ impl Leader {
             let header =
                 Header::new::<TenantConfig>(config.tenant.clone(), Generation(0), Attempt(0));
             let message = envelope::encode(&header, &config).map_err(StateError::from)?;
-            entries.push(ConfigInForce { config, hash, message });
+            // Rules in a circle are refused when a configuration is read.
+            let ledger = config.ledger_tables().unwrap_or_default();
+            entries.push(ConfigInForce { config, hash, message, ledger });
         }
         let due = self.state.configs_apply(&entries, commit).await?;
-        self.emissions_hinted = true;
+        (self.emissions_hinted, self.drivers_hinted) = (true, true);
         self.configs_published = None;
         self.tenants = entries.into_iter().map(|e| (e.config.tenant.clone(), e)).collect();
         self.streams_ensure().await?;

@@ -8,6 +8,7 @@
 //! | [`leader`] | what the leader holds |
 //! | [`apply`] | reports in |
 //! | [`sweep`] | tasks out |
+//! | `drive` | weights that the ledger adds up, and who is calculated again because of them |
 //! | [`keeper`] | the actor that owns the core |
 //! | [`life`] | lead, loop, drain |
 //! | [`migrate`] | the schema |
@@ -16,9 +17,10 @@
 pub mod apply;
 pub mod config;
 pub mod domain;
+mod drive;
 pub mod incarnation;
 pub mod keeper;
-pub mod leader;
+mod leader;
 pub mod life;
 pub mod migrate;
 pub mod store;

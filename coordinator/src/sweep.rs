@@ -30,6 +30,8 @@ use crate::store::{
 const TENANT_TASKS_MAX: i64 = 64;
 /// Emissions that failed are looked at again this often.
 const EMISSIONS_EVERY: Duration = Duration::from_secs(2);
+/// Drivers are looked at again this often: a window that failed, or a unit in it that was given up.
+const DRIVERS_EVERY: Duration = Duration::from_secs(2);
 /// What lies outside is compared with what is recorded when a coordinator starts to lead, and then this often.
 const COMPARE_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Of every emitter, this many of the newest dates are compared.
@@ -73,6 +75,12 @@ impl Leader {
             }
             false => 0,
         };
+        // As with emissions: every window that is asked for is looked at.
+        let drive = self.drivers_hinted || self.drivers_looked.elapsed() > DRIVERS_EVERY;
+        let drivers = match drive {
+            true => self.plan_drivers(&txn, &mut tasks).await?,
+            false => 0,
+        };
         let superseded = StateStore::tasks_settle_in_txn(&txn).await?;
         txn.commit().await.map_err(StoreError::sql("commit"))?;
         drop(client);
@@ -84,7 +92,11 @@ impl Leader {
             // As many as were looked at: there may be more.
             self.emissions_hinted = emissions > 0;
         }
-        let count = tasks.len();
+        if drive {
+            self.drivers_looked = std::time::Instant::now();
+            self.drivers_hinted = drivers > 0;
+        }
+        let count = tasks.len() + drivers;
         self.tasks_withdraw(superseded);
         self.tasks_send(tasks).await?;
         Ok(count)
@@ -116,6 +128,7 @@ impl Leader {
         }
         StateStore::emissions_overdue_in_txn(txn, STEP_LIMIT).await?;
         StateStore::removals_overdue_in_txn(txn, STEP_LIMIT).await?;
+        StateStore::drivers_overdue_in_txn(txn, STEP_LIMIT).await?;
         Ok(())
     }
 
@@ -255,15 +268,23 @@ impl Leader {
                 (Step::Resolve, UnitEvent::ResolveSent, task)
             }
             Work::Allocate => {
-                let unit = |(unit, generation): (&UnitRow, Generation)| AllocateUnit {
+                // Of tenants whose rules use none nothing is asked.
+                let mut drivers = match self.drives(at.0) {
+                    true => {
+                        let dates: Vec<_> = units.iter().map(|unit| unit.key.date).collect();
+                        StateStore::unit_drivers_in_txn(txn, at, &dates).await?
+                    }
+                    false => BTreeMap::new(),
+                };
+                let mut unit = |(unit, generation): (&UnitRow, Generation)| AllocateUnit {
                     date: unit.key.date,
                     generation,
                     lines: unit.lines.clone(),
                     resolutions: unit.resolutions.clone(),
-                    drivers: Vec::new(),
+                    drivers: drivers.remove(&unit.key.date).unwrap_or_default(),
                 };
-                let task =
-                    Task::Allocate(Allocate { config, units: numbered().map(unit).collect() });
+                let units = numbered().map(&mut unit).collect();
+                let task = Task::Allocate(Allocate { config, units });
                 (Step::Allocate, UnitEvent::AllocateSent, task)
             }
             Work::Restore => {

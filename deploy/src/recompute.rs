@@ -95,8 +95,11 @@ pub fn engine(
         facts.add(resolutions);
         Ok(())
     })?;
-    // As in the allocator: nothing publishes drivers yet.
-    let drivers = DriverWeights { pending: true, ..DriverWeights::default() };
+    // As in the allocator: what the date was not made with is still to come.
+    let mut drivers = DriverWeights::awaited();
+    for used in store::used_weights(txn, unit)? {
+        drivers.add(used.window, used.hash, used.weights);
+    }
     let mut engine = UnitAllocator::new(Arc::clone(program), unit.date, facts, drivers);
     if engine.needs_weights() {
         store::archived_lines(txn, unit, &mut |lines| Ok(engine.weigh(&lines)?))?;

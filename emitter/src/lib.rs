@@ -51,5 +51,10 @@ pub async fn live(process: Process) -> Result<(), ProcessError> {
         LedgerKeeper::start(Store::open(&settings.database_url, process.role, KEEPER_CONNECTIONS)?);
     let worker = EmitterWorker { store, keeper };
     let serve_queue = |queue| Serve { queue, slots: settings.slots };
-    serve(&process, worker, &[Queue::Commit, Queue::Emit, Queue::Restore].map(serve_queue)).await
+    serve(
+        &process,
+        worker,
+        &[Queue::Commit, Queue::Emit, Queue::Restore, Queue::Driver].map(serve_queue),
+    )
+    .await
 }

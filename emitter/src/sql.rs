@@ -322,3 +322,48 @@ pub const GET_CHARGEBACK_DIMENSIONS: &str = "
 select id, tier, part, identity_id, owner_id, rule, cost_type, allocation_method, allocation_detail, booking_period,
     entry
 from chargeback_dimensions where tenant = $1 and id = any($2)";
+
+/// The visible units of a window. `$1` tenant, `$2` sources, `$3` first date, `$4` first date after.
+pub const DRIVER_UNITS: &str = "
+select date, visible_generation, visible_lines_generation from pipeline_state
+where tenant = $1 and source = any($2) and date >= $3 and date < $4 and visible_generation > 0
+order by date, source";
+/// What the lines of a unit have in common, in the order of `proto::config::ledger::LEDGER_FIELDS`. `$1` tenant, `$2`
+/// date, `$3` generation of the lines.
+pub const DRIVER_DIMENSIONS: &str = "
+select d.id, d.source, d.product_type, d.invoice_id, d.resource_id, d.product_category, d.provider,
+    d.billing_account_id, d.sub_account_id, d.service, d.charge_category, d.charge_class, d.pricing_unit,
+    d.consumed_unit
+from (select distinct dimension from billing where tenant = $1 and date = $2 and generation = $3) s
+cross join lateral (select * from billing_dimensions where tenant = $1 and id = s.dimension offset 0) d";
+/// What a unit costs each owner, by group of lines and currency. `$1` tenant, `$2` date, `$3` generation of the rows,
+/// `$4` of the lines, `$5` dimensions of lines that count, `$6` the group of each, `$7` rules that do not count, `$8`
+/// which measure: 0 the amount, else its place among them.
+pub const DRIVER_SUMS: &str = "
+select s.place, d.owner_id, d.currency, sum(s.value)::text
+from (
+    select l.place, f.dimension, sum(f.value) as value
+    from (select line, dimension,
+            coalesce(case $8 when 1 then billed when 2 then effective when 3 then contracted when 4 then list end, amount)
+                as value
+        from chargeback_facts where tenant = $1 and date = $2 and generation = $3) f
+    join (select line, dimension from billing where tenant = $1 and date = $2 and generation = $4) b on b.line = f.line
+    join unnest($5::int8[], $6::int4[]) as l (id, place) on l.id = b.dimension
+    group by l.place, f.dimension offset 0) s
+cross join lateral (select owner_id, currency, rule from chargeback_dimensions
+    where tenant = $1 and id = s.dimension offset 0) d
+where d.owner_id <> 'UNALLOCATED' and d.rule <> all($7)
+group by s.place, d.owner_id, d.currency";
+/// Keeps weights beside the messages. `$1` tenant, `$2` driver, `$3` first date, `$4` first date after, `$5` generation,
+/// then one array per column.
+pub const PUT_DRIVER_WEIGHTS: &str = "
+insert into driver_weights (tenant, driver, from_date, until_date, generation, within, party, currency, weight)
+select $1, $2, $3, $4, $5, u.within, u.party, u.currency, u.weight::numeric
+from unnest($6::text[], $7::text[], $8::text[], $9::text[]) as u (within, party, currency, weight)
+on conflict do nothing";
+/// Forgets weights that are neither these nor in force. The same first five.
+pub const DROP_DRIVER_WEIGHTS: &str = "
+delete from driver_weights w
+where w.tenant = $1 and w.driver = $2 and w.from_date = $3 and w.until_date = $4 and w.generation <> $5
+    and not exists (select from drivers d where d.tenant = $1 and d.driver = $2 and d.from_date = $3
+        and d.until_date = $4 and d.generation = w.generation)";

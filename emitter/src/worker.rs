@@ -27,7 +27,8 @@ impl Worker for EmitterWorker {
             Task::Emit(task) => emission::emit(&self.store, &context, &task).await,
             Task::Remove(task) => files::remove(task).await,
             Task::Restore(task) => ledger::restore(&self.store, &context, &task).await,
-            Task::Gather(_) | Task::Resolve(_) | Task::Driver(_) | Task::Allocate(_) => {
+            Task::Driver(task) => ledger::compute(&self.store, &context, &task).await,
+            Task::Gather(_) | Task::Resolve(_) | Task::Allocate(_) => {
                 Err(WorkError::data("an emitter was given a task that is none of its own"))
             }
         }

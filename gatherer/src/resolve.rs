@@ -81,7 +81,7 @@ async fn publish(
     }
     let made = making.await.map_err(|e| GatherError::Thread(e.to_string()))??;
     let (manifest, lacking) = (writer.finish().await?, told(made.lacking));
-    Ok(Published { date, generation, manifest, warnings: Vec::new(), lacking })
+    Ok(Published { date, generation, manifest, warnings: Vec::new(), lacking, drivers: Vec::new() })
 }
 
 /// Hands the resolutions of a date to `take`, a batch at a time.

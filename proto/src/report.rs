@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::currency::Currency;
+use crate::driver::{DriverUse, DriverWindow};
 use crate::envelope::{Body, MessageKind};
 use crate::hash::Hash128;
 use crate::ids::{EmitterId, Generation};
@@ -27,6 +28,8 @@ pub enum Report {
     Allocated(Vec<Published>),
     /// Units whose archived batches are published again.
     Restored(Vec<Restored>),
+    /// A driver's weights are published.
+    Driver(ComputedDriver),
     /// Units that the ledger made visible, or found superseded.
     Committed(Vec<Committed>),
     /// Units that an emitter carried outside.
@@ -142,6 +145,21 @@ pub struct Published {
     /// Of resolutions: what could not be had, and why. They do without it, and are to be made again later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacking: Option<String>,
+    /// What its lines asked drivers for, of rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drivers: Vec<DriverUse>,
+}
+
+/// A driver whose weights over a window are published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComputedDriver {
+    /// Which.
+    pub window: DriverWindow,
+    /// Its weights.
+    pub manifest: Manifest,
+    /// What the weights were added up from: the sum of the visible generations of the units that count. It grows with
+    /// each of them.
+    pub seen: String,
 }
 
 /// A unit whose archived batches are published again, at a new address.
@@ -218,7 +236,7 @@ pub enum FailureClass {
 /// See [`Report::Failed`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
-    /// What failed: `gather`, `resolve`, `allocate`, `commit`, `emit-<emitter>`, `remove`.
+    /// What failed: `gather`, `resolve`, `driver`, `allocate`, `commit`, `emit-<emitter>`, `remove`.
     pub step: String,
     /// The units concerned, with their fencing tokens; empty for a gather.
     pub units: Vec<(UnitDate, Generation)>,

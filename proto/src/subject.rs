@@ -2,6 +2,7 @@
 //!
 //! `part = fnv1a32(tenant) % 64`, computed here so that no server mapping can drift; fixed in v1.
 
+use crate::driver::DriverWindow;
 use crate::ids::{Attempt, EmitterId, Generation, SourceId, TenantId};
 use crate::time::UnitDate;
 
@@ -127,6 +128,22 @@ impl UnitAddress {
     ) -> Self {
         let part = partition(tenant);
         Self { prefix: format!("{ROOT}.inventory.{part}.{tenant}.{source}.{generation}-{attempt}") }
+    }
+    /// Where the weights of a driver over a window lie.
+    #[must_use]
+    pub fn driver(
+        tenant: &TenantId,
+        window: &DriverWindow,
+        generation: Generation,
+        attempt: Attempt,
+    ) -> Self {
+        let (part, driver) = (partition(tenant), &window.driver);
+        let (from, until) = (window.from.token(), window.until.token());
+        Self {
+            prefix: format!(
+                "{ROOT}.driver.{part}.{tenant}.{driver}.{from}-{until}.{generation}-{attempt}"
+            ),
+        }
     }
     /// Subject of one batch.
     #[must_use]

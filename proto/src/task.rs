@@ -164,6 +164,9 @@ pub struct DriverInput {
     pub driver: DriverId,
     /// First date of its window.
     pub window: UnitDate,
+    /// First date after its window; `None`: a driver without windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<UnitDate>,
     /// Its weights; `None` while they are not ready.
     pub weights: Option<Manifest>,
 }

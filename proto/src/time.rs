@@ -124,6 +124,20 @@ pub struct BillingPeriod {
     month: i8,
 }
 
+impl BillingPeriod {
+    /// Its first day, and the first day after it.
+    #[must_use]
+    pub fn days(self) -> (UnitDate, UnitDate) {
+        let first = jiff::civil::date(self.year, self.month, 1);
+        let next = match self.month {
+            12 => self.year.checked_add(1).filter(|year| *year <= 9999).map(|year| (year, 1)),
+            month => Some((self.year, month + 1)),
+        };
+        let after = next.map_or(first, |(year, month)| jiff::civil::date(year, month, 1));
+        (UnitDate(first), UnitDate(after))
+    }
+}
+
 impl fmt::Display for BillingPeriod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04}-{:02}", self.year, self.month)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use proto::config::Field;
 use proto::currency::Currency;
+use proto::driver::DriverUse;
 use proto::line::Lines;
 use proto::money::{Amount, Share};
 use proto::report::Warning;
@@ -205,6 +206,12 @@ impl UnitAllocator {
     pub fn finish(&mut self) -> (Vec<Packed>, Vec<Warning>) {
         self.rows.cut();
         (self.rows.ready(), self.walker.warnings.take())
+    }
+
+    /// What its lines asked drivers for.
+    #[must_use]
+    pub fn drivers_used(&self) -> Vec<DriverUse> {
+        self.walker.drivers.used()
     }
 
     fn rule(&self, program: &Program, batch: &Batch<'_>, line: usize) -> Option<usize> {

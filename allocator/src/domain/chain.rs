@@ -9,7 +9,7 @@ use proto::row::PartsMoney;
 use proto::time::UnitDate;
 
 use super::columns::Batch;
-use super::drivers::DriverWeights;
+use super::drivers::{DriverWeights, LedgerFound};
 use super::error::LineError;
 use super::face::Face;
 use super::facts::Facts;
@@ -195,7 +195,7 @@ impl Walker {
                     return Ok(());
                 }
                 // Shares by what others get, so it gives no weight itself.
-                TierKind::Cost(_) if self.weighing => return Ok(()),
+                TierKind::Cost(_) | TierKind::Ledger { .. } if self.weighing => return Ok(()),
                 TierKind::Direct(fields) => {
                     self.direct(program, *tier, notes, fields, batch, line)?
                 }
@@ -206,7 +206,7 @@ impl Walker {
                 | TierKind::Fixed(_)
                 | TierKind::FixedTable(_)
                 | TierKind::Cost(_)
-                | TierKind::Pending(_)
+                | TierKind::Ledger { .. }
                 | TierKind::Resource
                 | TierKind::Unallocated => self.other(program, *tier, notes, batch, line)?,
             };
@@ -268,9 +268,7 @@ impl Walker {
         line: usize,
     ) -> Vec<Input> {
         let mut inputs = inputs(program, tier, batch, line);
-        if let TierKind::Driver { name, table, .. } = &program.tiers[tier].kind {
-            inputs.extend(self.drivers.listed(name, table.as_deref(), self.date));
-        }
+        inputs.extend(self.drivers.listed(&program.tiers[tier].kind, self.date));
         inputs
     }
 
@@ -318,13 +316,23 @@ impl Walker {
             TierKind::Unallocated => {
                 return Ok(Ok(self.unallocated(program, tier, notes, batch, line, None)));
             }
-            TierKind::Pending(why) => {
-                return Ok(Ok(self.unallocated(program, tier, notes, batch, line, Some(why))));
+            TierKind::Ledger { place, .. } => {
+                let basis = &program.ledgers[*place];
+                let found = match self.drivers.is_stated(basis) {
+                    true => LedgerFound::Group(0),
+                    false => self.drivers.find(basis, self.date, batch, line),
+                };
+                match found {
+                    LedgerFound::Group(group) => group,
+                    LedgerFound::Missing(miss) => return Ok(Err(Some(miss))),
+                    LedgerFound::Pending => {
+                        let what = Some(basis.label.as_str());
+                        return Ok(Ok(self.unallocated(program, tier, notes, batch, line, what)));
+                    }
+                }
             }
-            TierKind::Driver { name, table: None, .. }
-                if !self.drivers.given.contains_key(name) =>
-            {
-                if self.drivers.pending {
+            TierKind::Driver { name, table: None, .. } if self.drivers.of(name).is_none() => {
+                if self.drivers.is_awaited() {
                     let place = self.unallocated(program, tier, notes, batch, line, Some(name));
                     return Ok(Ok(place));
                 }
@@ -381,8 +389,18 @@ impl Walker {
             }
             TierKind::FixedTable(rows) => self.preparer(program).fixed_table(rows, label),
             TierKind::Cost(basis) => self.preparer(program).cost(*basis, which, label),
+            TierKind::Ledger { place, .. } => {
+                let basis = &program.ledgers[*place];
+                let stated = basis.driver.as_ref().and_then(|name| self.drivers.of(name));
+                if let Some(given) = stated.map(owners) {
+                    let weights = given.iter().map(|(owner, weight)| (owner.as_str(), *weight));
+                    return self.preparer(program).by_owner(weights, Miss::NoWeights);
+                }
+                let weights = self.drivers.group(which).map(<[_]>::to_vec);
+                self.preparer(program).spend(weights, basis.to.as_deref())
+            }
             TierKind::Driver { name, table, .. } => {
-                match (self.drivers.given.get(name).map(owners), table) {
+                match (self.drivers.of(name).map(owners), table) {
                     (None, Some(rows)) => self.preparer(program).table_weights(rows, label),
                     (given, _) => {
                         let given = given.unwrap_or_default();
@@ -394,7 +412,6 @@ impl Walker {
             TierKind::Direct(_)
             | TierKind::Composition(..)
             | TierKind::Resource
-            | TierKind::Pending(_)
             | TierKind::Unallocated => self.preparer(program).nobody(None),
         }
     }

@@ -1,8 +1,9 @@
 //! From the configuration to a [`Program`].
 
+use proto::config::ledger::{LedgerUse, Stages, ledger_use};
 use proto::config::{
-    CostShare, CostWindow, Driver, Field, FixedShares, Part, Reason, Receivers, Rule, SourceConfig,
-    SourceScope, TableRow, TenantConfig, Tier, Usage,
+    CostShare, Driver, Field, FixedShares, Part, Reason, Receivers, Rule, SourceConfig, TableRow,
+    TenantConfig, Tier, Usage,
 };
 use proto::ids::SourceId;
 use proto::line::cell;
@@ -13,7 +14,9 @@ use super::error::CompileError;
 use super::fields::FieldCompiler;
 use super::matching::MatchCompiler;
 use super::party::Directory;
-use super::program::{CompiledRule, CompiledTier, CostBasis, Program, Stated, TierId, TierKind};
+use super::program::{
+    CompiledRule, CompiledTier, CostBasis, LedgerBasis, Program, Stated, TierId, TierKind,
+};
 
 impl Program {
     /// Compiles the rules that lines of `source` can meet on any date.
@@ -33,6 +36,9 @@ struct Compiler<'c> {
     matches: MatchCompiler,
     tiers: Vec<CompiledTier>,
     bases: Vec<CostBasis>,
+    ledgers: Vec<LedgerBasis>,
+    /// Found where a rule needs them.
+    stages: Option<Stages>,
 }
 
 /// Where in a rule the compiler is.
@@ -52,6 +58,8 @@ impl<'c> Compiler<'c> {
             matches: MatchCompiler::default(),
             tiers: Vec::new(),
             bases: Vec::new(),
+            ledgers: Vec::new(),
+            stages: None,
         }
     }
 
@@ -70,6 +78,7 @@ impl<'c> Compiler<'c> {
             rules,
             tiers: self.tiers,
             bases: self.bases,
+            ledgers: self.ledgers,
             directory: self.config.owners.as_ref().map(Directory::compile),
             product_type,
             resource,
@@ -121,6 +130,9 @@ impl<'c> Compiler<'c> {
 
     fn kind(&mut self, tier: &Tier, place: &mut Place<'_>) -> Result<TierKind, CompileError> {
         let at = || format!("rule {}", place.rule);
+        if let Some(using) = ledger_use(self.config, tier, &self.source.id) {
+            return self.ledger(tier, &using, place.rule);
+        }
         Ok(match tier {
             Tier::Direct { fields } if fields.is_empty() => {
                 TierKind::Direct(self.fields.ids(self.source.owner_fields())?)
@@ -140,10 +152,7 @@ impl<'c> Compiler<'c> {
             Tier::InProportionToCost(CostShare::Driver { driver, .. }) => {
                 self.driver(driver, false, &at())?
             }
-            Tier::InProportionToCost(CostShare::Ledger { of, within, to, sources, window }) => {
-                if let Some(why) = not_yet(&self.source.id, sources, *window) {
-                    return Ok(TierKind::Pending(why.to_owned()));
-                }
+            Tier::InProportionToCost(CostShare::Ledger { of, within, to, .. }) => {
                 let of = match of {
                     Some(of) => self.matches.node(of, place.rule, &mut self.fields)?,
                     None => self.matches.usage_lines(&mut self.fields)?,
@@ -164,6 +173,37 @@ impl<'c> Compiler<'c> {
                 kind
             }
         })
+    }
+
+    /// Cost of other units.
+    fn ledger(
+        &mut self,
+        tier: &Tier,
+        using: &LedgerUse<'_>,
+        rule: &str,
+    ) -> Result<TierKind, CompileError> {
+        let stages = match self.stages.take() {
+            Some(stages) => stages,
+            None => Stages::of(self.config).map_err(CompileError::Stages)?,
+        };
+        let table = stages.table(self.config, rule, &self.source.id, using).id;
+        self.stages = Some(stages);
+        let to = match tier.plain() {
+            Tier::InProportionToCost(CostShare::Ledger { to: Some(name), .. }) => {
+                Some(self.group(name, &format!("rule {rule}"))?)
+            }
+            _ => None,
+        };
+        self.ledgers.push(LedgerBasis {
+            table,
+            driver: using.driver.map(str::to_owned),
+            label: using.driver.map_or_else(|| format!("cost of rule {rule}"), str::to_owned),
+            within: self.fields.ids(using.within)?,
+            to,
+            window: using.window,
+        });
+        let usage = matches!(tier.plain(), Tier::UsageRatio(_));
+        Ok(TierKind::Ledger { place: self.ledgers.len() - 1, usage })
     }
 
     fn composition(
@@ -213,22 +253,6 @@ impl<'c> Compiler<'c> {
             }
             None => Err(unknown(place.to_owned(), "driver", name)),
         }
-    }
-}
-
-/// Why the cost of these lines is not at hand inside one unit.
-fn not_yet(own: &SourceId, sources: &SourceScope, window: CostWindow) -> Option<&'static str> {
-    let own_only = match sources {
-        SourceScope::Own => true,
-        SourceScope::All => false,
-        SourceScope::These(these) => these.iter().all(|source| source == own),
-    };
-    if !own_only {
-        Some("cost of other sources is not at hand yet; only the line's own source is")
-    } else if window != CostWindow::Date {
-        Some("cost of other dates is not at hand yet; only `window: date` is")
-    } else {
-        None
     }
 }
 

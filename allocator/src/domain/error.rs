@@ -9,6 +9,9 @@ use proto::money::ExactSum;
 /// A configuration whose rules cannot be run. `config check` finds all of these before any unit meets them.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
+    /// Rules that count each other's cost.
+    #[error(transparent)]
+    Stages(proto::config::ledger::StageCycle),
     /// The tenant has no such source.
     #[error("the configuration has no source {0}")]
     NoSource(SourceId),

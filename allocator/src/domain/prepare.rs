@@ -225,6 +225,26 @@ impl<'a> Preparer<'a> {
         }
     }
 
+    /// By what other units cost each owner; `to`: only these take part.
+    pub fn spend(
+        mut self,
+        weights: Result<Vec<(Arc<str>, Amount)>, Miss>,
+        to: Option<&[String]>,
+    ) -> Answered {
+        let weights = match weights {
+            Ok(weights) => weights,
+            Err(miss) => return self.done(Answer::Miss(Some(miss))),
+        };
+        let to: Option<Vec<Arc<str>>> =
+            to.map(|to| to.iter().filter_map(|owner| self.payer(owner)).collect());
+        // These owners came from the directory already.
+        let taken = weights
+            .into_iter()
+            .filter(|(owner, _)| to.as_ref().is_none_or(|to| to.contains(owner)));
+        let parties: Vec<_> = taken.map(|(owner, weight)| (Party::owner(owner), weight)).collect();
+        self.give(Shares::new(parties), Miss::NoCost)
+    }
+
     /// By what a group of lines cost each owner.
     pub fn cost(mut self, basis: usize, group: u32, tier: &str) -> Answered {
         let sums = match self.weights.of(basis, group) {

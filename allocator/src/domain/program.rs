@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use proto::config::{Reason, ResolutionSet, TableRow, Validity};
+use proto::config::{CostWindow, Reason, ResolutionSet, TableRow, Validity};
+use proto::ids::DriverId;
 use proto::money::{Amount, Shares};
 use proto::row::CostType;
 use proto::time::UnitDate;
@@ -27,6 +28,8 @@ pub struct Program {
     pub tiers: Vec<CompiledTier>,
     /// What the `in_proportion_to_cost` tiers share by.
     pub bases: Vec<CostBasis>,
+    /// What tiers share by that the ledger adds up.
+    pub ledgers: Vec<LedgerBasis>,
     /// The owner directory, if there is one.
     pub directory: Option<Directory>,
     /// The field `product_type`, for warnings.
@@ -98,14 +101,19 @@ pub enum TierKind {
         /// Its weights where the configuration holds them, by owner; the rows of the date.
         table: Option<Vec<TableRow>>,
     },
+    /// By cost of other units, at this place of [`Program::ledgers`].
+    Ledger {
+        /// Which.
+        place: usize,
+        /// Whether the tier is a `usage_ratio`.
+        usage: bool,
+    },
     /// By stated percents of owners.
     Fixed(Vec<(String, Amount)>),
     /// By percents of owners in the rows of the date.
     FixedTable(Vec<TableRow>),
     /// By the cost of a basis.
     Cost(usize),
-    /// Cannot be calculated yet, for this reason.
-    Pending(String),
     /// In parts, each by its own chain.
     Composition(Shares<String>, Vec<Vec<TierId>>),
     /// The resource is the identity.
@@ -123,6 +131,23 @@ pub struct CostBasis {
     pub within: Vec<FieldId>,
     /// Only these owners take part. `None`: all.
     pub to: Option<Vec<String>>,
+}
+
+/// Cost of other units to share by.
+#[derive(Debug)]
+pub struct LedgerBasis {
+    /// Which table of weights.
+    pub table: DriverId,
+    /// The driver's name, where it has one.
+    pub driver: Option<String>,
+    /// What it is called in details of rows.
+    pub label: String,
+    /// Fields that must be equal on both sides.
+    pub within: Vec<FieldId>,
+    /// Only these owners take part. `None`: all.
+    pub to: Option<Vec<String>>,
+    /// Cost of which days.
+    pub window: CostWindow,
 }
 
 impl Program {
@@ -163,7 +188,7 @@ impl Program {
                 | TierKind::Driver { .. }
                 | TierKind::Fixed(_)
                 | TierKind::FixedTable(_)
-                | TierKind::Pending(_)
+                | TierKind::Ledger { .. }
                 | TierKind::Resource
                 | TierKind::Unallocated => {}
             }
@@ -177,12 +202,16 @@ impl TierKind {
         match self {
             Self::Direct(_) => "direct",
             Self::EvenGroup(_) | Self::EvenSet(..) => "even",
-            Self::Metrics(_) | Self::Driver { usage: true, .. } => "usage_ratio",
+            Self::Metrics(_)
+            | Self::Driver { usage: true, .. }
+            | Self::Ledger { usage: true, .. } => "usage_ratio",
             Self::Fixed(_) | Self::FixedTable(_) => "fixed",
-            Self::Cost(_) | Self::Driver { usage: false, .. } => "in_proportion_to_cost",
+            Self::Cost(_)
+            | Self::Driver { usage: false, .. }
+            | Self::Ledger { usage: false, .. } => "in_proportion_to_cost",
             Self::Composition(..) => "composition",
             Self::Resource => "resource",
-            Self::Unallocated | Self::Pending(_) => UNALLOCATED_METHOD,
+            Self::Unallocated => UNALLOCATED_METHOD,
         }
     }
 
@@ -190,14 +219,14 @@ impl TierKind {
     pub fn cost_type(&self) -> CostType {
         match self {
             Self::Direct(_) | Self::Metrics(_) | Self::Resource => CostType::Usage,
-            Self::Driver { usage: true, .. } => CostType::Usage,
-            Self::Driver { usage: false, .. } => CostType::Shared,
+            Self::Driver { usage, .. } | Self::Ledger { usage, .. } => match usage {
+                true => CostType::Usage,
+                false => CostType::Shared,
+            },
             Self::EvenGroup(_) | Self::EvenSet(..) | Self::Fixed(_) | Self::FixedTable(_) => {
                 CostType::Shared
             }
-            Self::Cost(_) | Self::Pending(_) | Self::Composition(..) | Self::Unallocated => {
-                CostType::Shared
-            }
+            Self::Cost(_) | Self::Composition(..) | Self::Unallocated => CostType::Shared,
         }
     }
 }

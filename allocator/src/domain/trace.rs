@@ -165,6 +165,9 @@ pub fn inputs(program: &Program, tier: TierId, batch: &Batch<'_>, line: usize) -
     match &program.tiers[tier].kind {
         TierKind::Direct(fields) => fields.iter().map(value).collect(),
         TierKind::Cost(basis) => program.bases[*basis].within.iter().map(value).collect(),
+        TierKind::Ledger { place, .. } => {
+            program.ledgers[*place].within.iter().map(value).collect()
+        }
         TierKind::Resource => vec![value(&program.resource)],
         TierKind::EvenSet(..) | TierKind::Metrics(_) => {
             let keys = batch.lines().resolution_key.as_ref();
@@ -175,7 +178,6 @@ pub fn inputs(program: &Program, tier: TierId, batch: &Batch<'_>, line: usize) -
         | TierKind::Driver { .. }
         | TierKind::Fixed(_)
         | TierKind::FixedTable(_)
-        | TierKind::Pending(_)
         | TierKind::Composition(..)
         | TierKind::Unallocated => Vec::new(),
     }

@@ -67,7 +67,7 @@ pub fn check(config: &TenantConfig, test: &RuleTest) -> Result<(), String> {
 pub fn run_test(config: &TenantConfig, test: &RuleTest) -> Result<Outcome, TrialError> {
     let source = source_of(config, test)?;
     let program = Arc::new(Program::compile(config, &source.id)?);
-    let drivers = DriverWeights { given: test.drivers.clone(), pending: false };
+    let drivers = DriverWeights::stated(test.drivers.clone());
     let mut unit = UnitAllocator::new(program, test.line.date, Facts::default(), drivers);
     let given: BTreeMap<Field, String> =
         test.line.fields.iter().map(|(field, value)| (canonical(field), value.clone())).collect();

@@ -35,6 +35,8 @@ struct After {
     superseded: Vec<String>,
     months: Vec<UnitDate>,
     visible: bool,
+    /// Weights came.
+    driven: bool,
     /// A worker failed through no fault of its input: its configuration may be gone from the stream.
     config_doubted: bool,
 }
@@ -58,6 +60,7 @@ impl After {
         self.superseded.append(&mut other.superseded);
         self.months.append(&mut other.months);
         self.visible |= other.visible;
+        self.driven |= other.driven;
         self.config_doubted |= other.config_doubted;
     }
 }
@@ -91,6 +94,7 @@ impl Leader {
             }
         }
         self.emissions_hinted |= after.visible;
+        self.drivers_hinted |= after.visible || after.driven;
         if after.config_doubted {
             self.configs_published = None;
         }
@@ -226,6 +230,10 @@ impl Leader {
                     self.restored(txn, at, unit).await?;
                 }
             }
+            Report::Driver(done) => {
+                self.driver_computed(txn, at.0, header.generation, &done).await?;
+                after.driven = true;
+            }
             Report::Allocated(units) => self.allocated(txn, at, units, after).await?,
             Report::Committed(units) => {
                 for unit in units {
@@ -330,6 +338,7 @@ impl Leader {
             };
             for (unit, done) in &group {
                 StateStore::unit_allocated_in_txn(txn, unit, done, &out.subject).await?;
+                self.unit_drivers_put(txn, &unit.key, &done.drivers).await?;
                 after.months.push(unit.key.date);
             }
             after.tasks.push(out);
@@ -417,7 +426,8 @@ impl Leader {
                 };
                 self.units_failed(txn, at, UnitState::Restoring, class, failed).await
             }
-            Ok(Step::Driver) | Err(_) => {
+            Ok(Step::Driver) => self.driver_failed(txn, at.0, header.generation, failed).await,
+            Err(_) => {
                 let why = format!("step {:?} fails here: {}", failed.step, failed.reason);
                 Err(StateError::Stored { what: "report", of: header.tenant.to_string(), why })
             }

@@ -41,6 +41,7 @@ pub mod scalar;
 pub mod schema;
 pub mod settings;
 pub mod source;
+pub mod stage;
 pub mod stated;
 pub mod table;
 pub mod tag;

@@ -8,11 +8,12 @@ use proto::currency::Currency;
 use proto::ids::TenantId;
 use proto::money::Amount;
 
+use super::places::Places;
 use super::problem::{Place, Report};
 use super::read::{self, Cx, Map};
 use super::yaml::{Node, Value};
 use super::{
-    built_in, driver, emitter, names, owner, params, rule, scalar, source, table, tag, trial,
+    built_in, driver, emitter, names, owner, params, rule, scalar, source, stage, table, tag, trial,
 };
 
 /// Keys of a tenant's file, and of `defaults`.
@@ -140,6 +141,7 @@ pub fn tenant(id: TenantId, node: &Node, dir: &Path, report: &mut Report) -> Opt
         guards: map.get("guards").map(|node| guards(node, cx)).unwrap_or_default(),
     };
     check_whole(&config, map.at, cx.report);
+    stage::check(&config, &Places::of(node), cx.report);
     Some(config)
 }
 

@@ -1,8 +1,7 @@
 //! What is configured and does not run yet. It parses and is checked; running refuses it.
 
 use proto::config::{
-    CostShare, CostWindow, Driver, EmitterConfig, Rule, SourceScope, SourceSettings, TenantConfig,
-    Tier, Usage,
+    CostShare, Driver, EmitterConfig, Rule, SourceSettings, TenantConfig, Tier, Usage,
 };
 
 use super::problem::Problem;
@@ -21,13 +20,11 @@ pub fn refuse_unbuilt(config: &TenantConfig) -> Vec<Problem> {
     }
     for (name, driver) in &config.drivers {
         found.path = vec!["drivers".to_owned(), name.clone()];
-        let kind = match driver {
-            Driver::Metric { .. } => "metric",
-            Driver::Table { .. } => continue,
-            Driver::Ledger { .. } => "ledger",
-        };
-        let what = format!("driver `{name}`: drivers with `{kind}` do not run yet");
-        found.add(what, "remove the driver, and what uses it");
+        // The gatherer is to fetch the weights of these, as tasks of step `driver`.
+        if let Driver::Metric { .. } = driver {
+            let what = format!("driver `{name}`: drivers with `metric` do not run yet");
+            found.add(what, "remove the driver, and what uses it");
+        }
     }
     for rule in &config.allocation {
         found.path = vec!["allocation".to_owned(), rule.id.clone()];
@@ -51,50 +48,39 @@ impl Found<'_> {
         self.problems.push(Problem { path, ..Problem::of_file(&self.file, what, mend) });
     }
 
+    fn is_metric(&self, driver: &str) -> bool {
+        matches!(self.config.drivers.get(driver), Some(Driver::Metric { .. }))
+    }
+
     fn chain(&mut self, rule: &Rule, chain: &[Tier]) {
         for tier in chain {
             match tier.plain() {
-                Tier::UsageRatio(Usage::Driver(name))
-                    if matches!(self.config.drivers.get(name), Some(Driver::Table { .. })) => {}
-                Tier::UsageRatio(Usage::Driver(name)) => {
+                Tier::UsageRatio(Usage::Driver(name)) if self.is_metric(name) => {
                     let what = format!(
                         "rule `{}`: usage_ratio by driver `{name}` does not run yet",
                         rule.id
                     );
                     self.add(
                         what,
-                        "use { metric: [NAME…] }, a driver with `table`, `fixed` or `even`",
+                        "use { metric: [NAME…] }, a driver with `table` or `ledger`, `fixed` or `even`",
                     );
                 }
-                Tier::InProportionToCost(CostShare::Driver { driver, .. }) => {
+                Tier::InProportionToCost(CostShare::Driver { driver, .. })
+                    if self.is_metric(driver) =>
+                {
                     let what = format!(
                         "rule `{}`: in_proportion_to_cost by driver `{driver}` does not run yet",
                         rule.id
                     );
-                    self.add(what, "use { window: date } without a driver");
-                }
-                Tier::InProportionToCost(CostShare::Ledger { sources, window, .. }) => {
-                    if *window != CostWindow::Date {
-                        let what = format!(
-                            "rule `{}`: in_proportion_to_cost runs over the line's date only",
-                            rule.id
-                        );
-                        self.add(what, "write `window: date`");
-                    }
-                    if *sources != SourceScope::Own {
-                        let what = format!(
-                            "rule `{}`: in_proportion_to_cost runs over the line's own source only",
-                            rule.id
-                        );
-                        self.add(what, "remove `sources`");
-                    }
+                    self.add(what, "use a driver with `ledger`");
                 }
                 Tier::Composition(parts) => {
                     parts.iter().for_each(|part| self.chain(rule, &part.chain))
                 }
                 Tier::Direct { .. }
                 | Tier::Even(_)
-                | Tier::UsageRatio(Usage::Metric(_))
+                | Tier::UsageRatio(_)
+                | Tier::InProportionToCost(_)
                 | Tier::Fixed(_)
                 | Tier::Resource
                 | Tier::Stated(_)

@@ -1,10 +1,13 @@
 //! Configurations in force.
 
+use std::collections::BTreeMap;
+
 use deadpool_postgres::Transaction;
 use deadpool_postgres::tokio_postgres::types::ToSql;
+use proto::config::ledger::LedgerTable;
 use proto::config::{OnBadLine, TenantConfig};
 use proto::hash::Hash128;
-use proto::ids::{SourceId, TenantId};
+use proto::ids::{DriverId, SourceId, TenantId};
 use proto::time::UnitDate;
 use runtime::store::StoreError;
 
@@ -20,6 +23,8 @@ pub struct ConfigInForce {
     pub hash: Hash128,
     /// Envelope of the CONFIG stream.
     pub message: Vec<u8>,
+    /// What its rules share by that the ledger adds up.
+    pub ledger: BTreeMap<DriverId, LedgerTable>,
 }
 
 impl StateStore {

@@ -1,6 +1,7 @@
 //! The coordinator's SQL. `noun_verb`; `_in_txn` says that the caller holds a transaction of the leader.
 
 mod config;
+mod driver;
 mod emit;
 mod gather;
 mod guard;
@@ -12,6 +13,7 @@ mod task;
 mod unit;
 
 pub use config::ConfigInForce;
+pub use driver::DriverWanted;
 pub use emit::EmissionDue;
 pub use gather::{GatherDue, SourceRow, StagedDate};
 pub use guard::{Counted, Decision, VisibleDate};

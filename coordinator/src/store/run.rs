@@ -13,7 +13,7 @@ use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
 pub struct Unsettled {
     /// Sources whose gather has not ended in this run.
     pub sources: i64,
-    /// Units that are neither visible nor given up.
+    /// Units that are neither visible nor given up, and drivers of visible ones that are not up to date.
     pub units: i64,
     /// Emissions, and removals of stale files, that are due and not given up.
     pub emissions: i64,
@@ -40,6 +40,7 @@ impl StateStore {
         let sql = "update source_state set attempts = 0, next_attempt_at = now() where attempts > 0;
                    update pipeline_state set attempts = 0, next_attempt_at = now() where attempts > 0;
                    update emission_records set attempts = 0, next_attempt_at = now() where attempts > 0;
+                   update drivers set attempts = 0, next_attempt_at = now() where attempts > 0;
                    update emitted_files set attempts = 0, next_attempt_at = now() where attempts > 0";
         client
             .batch_execute(sql)
@@ -68,13 +69,20 @@ impl StateStore {
                 and (coalesce(r.generation, 0) < p.visible_generation or r.emitter_hash is distinct from e.hash
                   or r.compare)
               union all
-              select attempts >= $2 from stale_files where only_here = 0 and (kept is null or task is not null))
+              select attempts >= $2 from stale_files where only_here = 0 and (kept is null or task is not null)),
+            drivers as (
+              select attempts >= $2 as given_up from driver_windows where not fresh or task is not null
+              union all
+              select false from unit_drivers u join drivers d using (tenant, driver, from_date, until_date)
+              join source_state s using (tenant, source) join pipeline_state p using (tenant, source, date)
+              where s.in_force and p.state = 'visible' and d.hash is not null and u.hash is distinct from d.hash)
             select
               (select count(*) from source_state where in_force and settled_run is distinct from $1),
-              (select count(*) from units where not given_up),
+              (select count(*) from units where not given_up) + (select count(*) from drivers where not given_up),
               (select count(*) from emissions where not given_up),
               (select count(*) from source_state where in_force and failed_run = $1)
-                + (select count(*) from units where given_up) + (select count(*) from emissions where given_up)"
+                + (select count(*) from units where given_up) + (select count(*) from drivers where given_up)
+                + (select count(*) from emissions where given_up)"
         );
         let row = client.query_one(&sql, &[&run, &ATTEMPTS_OF_A_RUN]).await;
         let row = row.map_err(StoreError::sql("ask what the run waits for"))?;

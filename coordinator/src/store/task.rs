@@ -69,7 +69,7 @@ impl StateStore {
         Ok(Outgoing { subject, message: message.into() })
     }
 
-    /// Deletes tasks that no unit, source or emission waits for; gives their subjects.
+    /// Deletes tasks that no unit, source, driver or emission waits for; gives their subjects.
     pub(crate) async fn tasks_settle_in_txn(
         txn: &Transaction<'_>,
     ) -> Result<Vec<String>, StateError> {
@@ -77,6 +77,7 @@ impl StateStore {
                      not exists (select 1 from pipeline_state p where p.task = t.subject)
                      and not exists (select 1 from emission_records e where e.task = t.subject)
                      and not exists (select 1 from emitted_files f where f.task = t.subject)
+                     and not exists (select 1 from drivers d where d.task = t.subject)
                      and not exists (select 1 from source_state s where s.gather_subject = t.subject)
                    returning subject";
         let rows = query(txn, "settle tasks", sql, &[]).await?;

@@ -13,6 +13,7 @@
 mod archive;
 mod commit;
 mod dimension;
+mod driver;
 mod feed;
 mod flip;
 mod keeper;
@@ -26,6 +27,7 @@ mod rows;
 mod totals;
 mod verify;
 
+pub use driver::compute;
 pub use keeper::LedgerKeeper;
 pub use restore::restore;
 

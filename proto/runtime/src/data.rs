@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use proto::column::ColumnError;
 use proto::config::TenantConfig;
+use proto::driver::DriverWindow;
 use proto::envelope::{self, BATCH_BYTES_MAX, Body, EnvelopeError, Header};
 use proto::hash::Hash128;
 use proto::ids::{Attempt, Generation, SourceId, TenantId};
@@ -112,6 +113,19 @@ impl BatchWriter {
     ) -> Self {
         let address = UnitAddress::inventory(tenant, source, generation, attempt);
         let to = (Stream::Inventory, address);
+        Self::at(bus, to, (tenant, source), None, (generation, attempt))
+    }
+
+    /// A writer of the weights of a driver over a window.
+    #[must_use]
+    pub fn of_driver(
+        bus: &Bus,
+        (tenant, source): (&TenantId, &SourceId),
+        window: &DriverWindow,
+        generation: Generation,
+        attempt: Attempt,
+    ) -> Self {
+        let to = (Stream::Driver, UnitAddress::driver(tenant, window, generation, attempt));
         Self::at(bus, to, (tenant, source), None, (generation, attempt))
     }
 
@@ -221,6 +235,18 @@ impl<B: Body> BatchReader<B> {
     ) -> Self {
         let address = UnitAddress::inventory(tenant, source, manifest.generation, manifest.attempt);
         Self::at(bus, Stream::Inventory, address, manifest)
+    }
+
+    /// A reader of the weights of a driver over a window.
+    #[must_use]
+    pub fn of_driver(
+        bus: &Bus,
+        tenant: &TenantId,
+        window: &DriverWindow,
+        manifest: &Manifest,
+    ) -> Self {
+        let address = UnitAddress::driver(tenant, window, manifest.generation, manifest.attempt);
+        Self::at(bus, Stream::Driver, address, manifest)
     }
 
     fn at(bus: &Bus, stream: Stream, address: UnitAddress, manifest: &Manifest) -> Self {

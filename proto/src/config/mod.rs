@@ -13,6 +13,8 @@
 //! | [`rule`] | rules, chains, tiers |
 //! | [`table`] | tables, owner directory, virtual tags |
 //! | [`driver`] | weights from outside a unit |
+//! | [`ledger`] | which cost of other units counts, and the stages of rules that count it |
+//! | [`ledger_match`] | which lines that is, by what the ledger keeps of them |
 //! | [`emitter`] | where visible dates go |
 //! | [`file_name`] | what an emitter's files are called |
 //! | [`http`] | servers that are asked over HTTP |
@@ -36,6 +38,8 @@ pub mod field;
 pub mod file_name;
 pub mod hashing;
 pub mod http;
+pub mod ledger;
+pub mod ledger_match;
 pub mod matching;
 pub mod measured;
 pub mod metrics;

@@ -235,3 +235,45 @@ fn validity_is_half_open() {
     );
     assert!(june.overlaps(&valid(None, None)) && june.overlaps(&valid(Some("2026-06-30"), None)));
 }
+
+#[test]
+fn a_rule_stands_above_those_that_its_of_states() {
+    use super::ledger::Stages;
+    let when =
+        |value: &str| Match::Field(Field::Column("ServiceName".into()), Pattern::of_text(value));
+    let by_cost = |id: &str, takes: &str, of: Option<&str>| {
+        let share = CostShare::Ledger {
+            of: of.map(when),
+            within: vec![],
+            to: None,
+            sources: SourceScope::All,
+            window: CostWindow::ChargePeriod,
+        };
+        let chain = vec![Tier::InProportionToCost(share), Tier::Unallocated(Reason::NoDriver)];
+        Rule { matcher: when(takes), ..rule(id, None, None, chain) }
+    };
+    let mut config = config();
+    let plain = config.allocation.clone();
+    assert!(config.ledger_tables().unwrap().is_empty());
+    config.allocation =
+        vec![by_cost("support", "Support*", None), by_cost("top", "Top", Some("Support A"))];
+    config.allocation.extend(plain);
+    let stages = Stages::of(&config).unwrap();
+    assert_eq!((stages.stage("support"), stages.stage("top"), stages.stage("by-team")), (1, 2, 0));
+    let tables = config.ledger_tables().unwrap();
+    let mut without: Vec<_> =
+        tables.values().map(|table| (table.stage, table.without.clone())).collect();
+    without.sort();
+    assert_eq!(without, [(1, vec!["support".to_owned(), "top".into()]), (2, vec!["top".into()])]);
+    // What another rule makes of the table counts: other rows would be added up.
+    let before = config.rules_hash(&cloud(), day("2026-07-01")).unwrap();
+    config.allocation[1] = by_cost("top", "Top", None);
+    assert_ne!(config.rules_hash(&cloud(), day("2026-07-01")).unwrap(), before);
+    // A rule that counts its own lines counts none of them, and is no circle; two that count each other are one.
+    config.allocation[1] = by_cost("top", "Top", Some("Top"));
+    assert!(Stages::of(&config).is_ok());
+    config.allocation[0] = by_cost("support", "Support*", Some("T?p"));
+    config.allocation[1] = by_cost("top", "Top", Some("Support*"));
+    let cycle = Stages::of(&config).unwrap_err().to_string();
+    assert_eq!(cycle, "rules count each other's cost in a circle: support → top → support");
+}

@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::driver::Driver;
 use super::field::Field;
 use super::matching::Match;
-use super::rule::{CostShare, FixedShares, Receivers, Tier, Usage};
+use super::rule::{CostShare, FixedShares, Receivers, Rule, Tier, Usage};
 use super::source::SourceConfig;
 use super::table::{Table, TablePattern, VirtualTag};
 use super::{TenantConfig, hashing};
-use crate::ids::SourceId;
+use crate::ids::{DriverId, SourceId};
 use crate::line::Measure;
 use crate::time::UnitDate;
 
@@ -31,6 +31,9 @@ pub(super) struct Visible<'a> {
     tables: BTreeMap<&'a str, VisibleTable<'a>>,
     groups: BTreeMap<&'a str, &'a [String]>,
     drivers: BTreeMap<&'a str, &'a Driver>,
+    /// Tables of ledger drivers: what other rules make of them counts, too.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    ledger: BTreeSet<DriverId>,
     strict: Option<bool>,
     owners: Vec<(&'a str, &'a [String])>,
 }
@@ -51,6 +54,7 @@ impl<'a> Visible<'a> {
             names.matcher(&rule.matcher);
             names.chain(&rule.chain);
         }
+        let rules_seen: Vec<&Rule> = rules.clone();
         let owners = config.owners.iter().flat_map(|owners| &owners.rows);
         Self {
             engine: hashing::ENGINE_VERSION,
@@ -66,6 +70,7 @@ impl<'a> Visible<'a> {
             tables: pick(&names.tables, &config.tables, |table| visible_table(table, date)),
             groups: pick(&names.groups, &config.groups, Vec::as_slice),
             drivers: pick(&names.drivers, &config.drivers, |driver| driver),
+            ledger: config.ledger_ids(source, &rules_seen),
             strict: config.owners.as_ref().map(|owners| owners.strict),
             owners: owners
                 .filter(|row| row.valid.contains(date))

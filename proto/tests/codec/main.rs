@@ -249,6 +249,7 @@ fn a_full_batch_of_distinct_texts_comes_back_and_one_more_is_refused() {
         within: String::new(),
         party: n.to_string(),
         weight: Amount::ONE,
+        currency: None,
     };
     let weights: Vec<_> = (0..=65_536).map(weight).collect();
     let (full, all) = (&weights[..65_536], &weights[..]);

@@ -178,6 +178,7 @@ fn weights() -> DriverBatch {
         within: within.into(),
         party: party.into(),
         weight: amount(weight),
+        currency: None,
     };
     DriverBatch::new(&[
         weight("", "checkout", "61.2"),

@@ -27,6 +27,7 @@ fn word(report: &Report) -> &'static str {
         Report::Resolved(_) => "resolved",
         Report::Allocated(_) => "allocated",
         Report::Restored(_) => "restored",
+        Report::Driver(_) => "driver",
         Report::Committed(_) => "committed",
         // As it was before it named a folder, and since.
         Report::Emitted(units) if units.iter().all(|unit| unit.dir.is_none()) => "emitted",
@@ -116,6 +117,7 @@ fn published() -> Published {
         manifest: manifest(),
         warnings: vec![Warning { text: "owner `x` is not listed".into(), count: 1 }],
         lacking: None,
+        drivers: vec![],
     }
 }
 

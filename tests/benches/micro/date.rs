@@ -63,7 +63,7 @@ impl Date {
             let batch = envelope::decode::<ResolutionBatch>(message).expect("a message").1;
             facts.add(batch.open().expect("sound columns"));
         }
-        let drivers = DriverWeights { pending: true, ..DriverWeights::default() };
+        let drivers = DriverWeights::awaited();
         let mut unit = UnitAllocator::new(Arc::clone(program), self.day, facts, drivers);
         let (mut messages, mut rows) = (Vec::new(), 0);
         let mut write = |batch: &RowBatch| {

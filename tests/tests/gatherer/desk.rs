@@ -167,6 +167,7 @@ pub async fn answer(bus: &Bus, generation: i64) -> Answer {
                 Report::Failed(failed) => answer.failed = Some(failed),
                 other @ (Report::Allocated(_)
                 | Report::Restored(_)
+                | Report::Driver(_)
                 | Report::Committed(_)
                 | Report::Emitted(_)
                 | Report::Removed(_)) => {

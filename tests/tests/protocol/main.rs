@@ -43,6 +43,7 @@ fn done(dates: &[(&proto::manifest::Manifest, bool)]) -> Report {
         quarantined: 0,
         records: 1,
         warnings: vec![],
+        drivers: vec![],
         cursor: None,
         final_before: None,
         provider_columns: vec![],
@@ -319,7 +320,7 @@ async fn what_an_allocation_warns_of_is_kept() {
     let manifest = rows(generation, Attempt(4), "10");
     let warnings = vec![Warning { text: "owner `chekout` is not listed".into(), count: 3 }];
     let date = DAY.parse().unwrap();
-    let done = Published { date, generation, manifest, warnings, lacking: None };
+    let done = Published { date, generation, manifest, warnings, lacking: None, drivers: vec![] };
     desk.report(generation, Attempt(4), &Report::Allocated(vec![done])).await;
     desk.apply().await;
     let stored = "select 1 from pipeline_state where warnings @> '[{\"count\": 3, \"text\": \"owner `chekout` is not listed\"}]'";

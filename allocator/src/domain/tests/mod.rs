@@ -189,7 +189,7 @@ pub fn run_in(
     let ready = || {
         let mut facts = Facts::default();
         facts.add(resolutions.clone());
-        let drivers = DriverWeights { pending: true, ..DriverWeights::default() };
+        let drivers = DriverWeights::awaited();
         let mut unit = UnitAllocator::new(Arc::clone(&program), date(), facts, drivers);
         if unit.needs_weights() {
             batches().for_each(|lines| unit.weigh(&lines).unwrap());

@@ -449,7 +449,7 @@ fn tests_and_emitters() {
 #[test]
 fn what_does_not_run_yet_is_refused_by_name() {
     let text = "groups: { g: [a] }
-drivers: { d: { ledger: { sources: all } } }
+drivers: { d: { metric: bytes, source: cloud }, l: { ledger: { sources: all } } }
 emitters: { csv: { dir: x, aggregation: monthly }, focus: { dir: z, lookback: 30d }, prometheus: {} }
 allocation:
 - { id: one, chain: [ { usage_ratio: d } ] }
@@ -459,9 +459,8 @@ allocation:
     let tenant = good_tenant(text);
     let found: Vec<String> = refuse_unbuilt(&tenant).iter().map(ToString::to_string).collect();
     let wanted = [
-        "driver `d`: drivers with `ledger` do not run yet (remove the driver, and what uses it)",
-        "rule `one`: usage_ratio by driver `d` does not run yet (use { metric: [NAME…] }, a driver with `table`, `fixed` or `even`)",
-        "rule `two`: in_proportion_to_cost runs over the line's date only (write `window: date`)",
+        "driver `d`: drivers with `metric` do not run yet (remove the driver, and what uses it)",
+        "rule `one`: usage_ratio by driver `d` does not run yet (use { metric: [NAME…] }, a driver with `table` or `ledger`, `fixed` or `even`)",
         "emitter `prometheus`: kind prometheus does not run yet (remove the emitter; kinds csv, focus and parquet run)",
     ];
     assert_eq!(found, wanted.map(|text| format!("tenants/acme.yaml: {text}")));

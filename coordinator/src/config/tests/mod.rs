@@ -12,6 +12,7 @@ mod bad_tiers;
 mod good;
 mod measured;
 mod metrics;
+mod stages;
 
 /// A folder with these files.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {

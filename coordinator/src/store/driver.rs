@@ -1,0 +1,240 @@
+//! Weights that the ledger adds up: which are wanted, which are in force, and who was calculated with which.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use deadpool_postgres::tokio_postgres::Row;
+use deadpool_postgres::tokio_postgres::types::ToSql;
+use proto::driver::{DriverUse, DriverWindow};
+use proto::ids::{Generation, SourceId, TenantId, UnitKey};
+use proto::manifest::Manifest;
+use proto::report::ComputedDriver;
+use proto::task::DriverInput;
+use proto::time::UnitDate;
+
+use super::unit::HELD;
+use super::{StateError, StateStore, execute, pack, parsed, plain, query};
+use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
+
+/// A window that is asked for.
+#[derive(Debug, Clone)]
+pub struct DriverWanted {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which.
+    pub window: DriverWindow,
+    /// A source whose lines ask for it.
+    pub source: SourceId,
+    /// Whether its weights are those of what is visible now.
+    pub fresh: bool,
+    /// Whether it is being added up.
+    pub out: bool,
+    /// Whether it may be tried now.
+    pub ready: bool,
+    /// Whether a unit that counts is under way.
+    pub moving: bool,
+}
+
+/// Of `pipeline_state p`: it is on its way to be visible.
+fn moving() -> String {
+    format!(
+        "p.state in ('gathered', 'resolving', 'allocating', 'committing', 'restoring') and p.attempts < {ATTEMPTS_OF_A_RUN}
+           and not (p.state = 'gathered' and {HELD})"
+    )
+}
+
+/// The key of a window as parameters: driver, first day, first day after.
+fn key(window: &DriverWindow) -> (&str, String, String) {
+    (window.driver.as_str(), window.from.to_string(), window.until.to_string())
+}
+
+fn window_of(row: &Row, at: usize) -> Result<DriverWindow, StateError> {
+    Ok(DriverWindow {
+        driver: parsed("driver", row.get(at))?,
+        from: parsed("from_date", row.get(at + 1))?,
+        until: parsed("until_date", row.get(at + 2))?,
+    })
+}
+
+impl StateStore {
+    /// Windows that are asked for and not up to date, or being added up.
+    pub(crate) async fn drivers_wanted_in_txn(
+        txn: &Transaction<'_>,
+    ) -> Result<Vec<DriverWanted>, StateError> {
+        let sql = format!(
+            "select w.tenant, w.driver, w.from_date::text, w.until_date::text, w.source, w.fresh, w.task is not null,
+               w.next_attempt_at <= now(),
+               exists (select from pipeline_state p
+                 join source_state s on s.tenant = p.tenant and s.source = p.source and s.in_force
+                 where p.tenant = w.tenant and p.date >= w.from_date and p.date < w.until_date
+                   and p.source = any(w.sources)
+                   and {})
+             from driver_windows w where not w.fresh or w.task is not null
+             order by w.tenant, w.driver, w.from_date, w.until_date",
+            moving()
+        );
+        let wanted = |row: &Row| {
+            Ok(DriverWanted {
+                tenant: parsed("tenant", row.get(0))?,
+                window: window_of(row, 1)?,
+                source: parsed("source", row.get(4))?,
+                fresh: row.get(5),
+                out: row.get(6),
+                ready: row.get(7),
+                moving: row.get(8),
+            })
+        };
+        query(txn, "list wanted drivers", &sql, &[]).await?.iter().map(wanted).collect()
+    }
+
+    /// Notes that a window is being added up.
+    pub(crate) async fn driver_dispatch_in_txn(
+        txn: &Transaction<'_>,
+        wanted: &DriverWanted,
+        generation: Generation,
+        task: &str,
+    ) -> Result<(), StateError> {
+        let sql = "insert into drivers (tenant, driver, from_date, until_date, wanted_generation, task, dispatched_at)
+                   values ($1, $2, $3::text::date, $4::text::date, $5, $6, now())
+                   on conflict (tenant, driver, from_date, until_date)
+                   do update set wanted_generation = $5, task = $6, dispatched_at = now()";
+        let (driver, from, until) = key(&wanted.window);
+        let tenant = wanted.tenant.as_str();
+        let parameters: [&(dyn ToSql + Sync); 6] =
+            [&tenant, &driver, &from, &until, &generation.0, &task];
+        execute(txn, "dispatch a driver", sql, &parameters).await?;
+        Ok(())
+    }
+
+    /// Puts weights in force, if they are those that are wanted.
+    pub(crate) async fn driver_computed_in_txn(
+        txn: &Transaction<'_>,
+        tenant: &TenantId,
+        generation: Generation,
+        done: &ComputedDriver,
+    ) -> Result<(), StateError> {
+        let sql = "update drivers set generation = $5, hash = $6, manifest = $7, seen = $8::text::numeric,
+                     computed_at = now(), task = null, attempts = 0, last_error = null, next_attempt_at = now()
+                   where tenant = $1 and driver = $2 and from_date = $3::text::date and until_date = $4::text::date
+                     and wanted_generation = $5 and task is not null";
+        let (driver, from, until) = key(&done.window);
+        let (tenant, manifest) = (tenant.as_str(), pack(&done.manifest)?);
+        let hash = done.manifest.hash.0.as_slice();
+        let parameters: [&(dyn ToSql + Sync); 8] =
+            [&tenant, &driver, &from, &until, &generation.0, &hash, &manifest, &done.seen];
+        execute(txn, "put a driver in force", sql, &parameters).await?;
+        Ok(())
+    }
+
+    /// Notes that weights could not be added up.
+    pub(crate) async fn driver_failed_in_txn(
+        txn: &Transaction<'_>,
+        tenant: &TenantId,
+        generation: Generation,
+        reason: &str,
+        pause: Duration,
+    ) -> Result<(), StateError> {
+        let sql = "update drivers set task = null, attempts = attempts + 1, last_error = $3,
+                     next_attempt_at = now() + make_interval(secs => $4)
+                   where tenant = $1 and wanted_generation = $2 and task is not null";
+        let (tenant, reason, pause) = (tenant.as_str(), plain(reason), pause.as_secs_f64());
+        let parameters: [&(dyn ToSql + Sync); 4] = [&tenant, &generation.0, &reason, &pause];
+        execute(txn, "note a failed driver", sql, &parameters).await?;
+        Ok(())
+    }
+
+    /// Takes back what has been added up for longer than `limit`.
+    pub(crate) async fn drivers_overdue_in_txn(
+        txn: &Transaction<'_>,
+        limit: Duration,
+    ) -> Result<(), StateError> {
+        let sql = "update drivers set task = null, attempts = attempts + 1, last_error = 'it took too long'
+                   where task is not null and dispatched_at < now() - make_interval(secs => $1)";
+        execute(txn, "take overdue drivers back", sql, &[&limit.as_secs_f64()]).await?;
+        Ok(())
+    }
+
+    /// Remembers what a unit's lines asked for. What is gone from the stream is forgotten, so that it is made again.
+    pub(crate) async fn unit_drivers_put_in_txn(
+        txn: &Transaction<'_>,
+        unit: &UnitKey,
+        uses: &[(DriverUse, Vec<SourceId>)],
+    ) -> Result<(), StateError> {
+        let (tenant, source, date) =
+            (unit.tenant.as_str(), unit.source.as_str(), unit.date.to_string());
+        let sql =
+            "delete from unit_drivers where tenant = $1 and source = $2 and date = $3::text::date";
+        execute(txn, "forget what a unit asked for", sql, &[&tenant, &source, &date]).await?;
+        for (used, sources) in uses {
+            let (driver, from, until) = key(&used.window);
+            if used.gone {
+                let sql = "update drivers set hash = null, manifest = null, seen = null
+                           where tenant = $1 and driver = $2 and from_date = $3::text::date
+                             and until_date = $4::text::date and task is null";
+                execute(txn, "forget a driver", sql, &[&tenant, &driver, &from, &until]).await?;
+            }
+            let sql = "insert into unit_drivers (tenant, source, date, driver, from_date, until_date, hash, sources)
+                       values ($1, $2, $3::text::date, $4, $5::text::date, $6::text::date, $7, $8)";
+            let hash = used.hash.as_ref().map(|hash| hash.0.as_slice());
+            let sources: Vec<&str> = sources.iter().map(|source| source.as_str()).collect();
+            let parameters: [&(dyn ToSql + Sync); 8] =
+                [&tenant, &source, &date, &driver, &from, &until, &hash, &sources];
+            execute(txn, "remember what a unit asked for", sql, &parameters).await?;
+        }
+        Ok(())
+    }
+
+    /// Up to `limit` visible units whose rows were made with other weights than those in force.
+    pub(crate) async fn units_outdated_in_txn(
+        txn: &Transaction<'_>,
+        limit: i64,
+    ) -> Result<Vec<UnitKey>, StateError> {
+        let sql = "select distinct u.tenant, u.source, u.date::text from unit_drivers u
+                   join drivers d using (tenant, driver, from_date, until_date)
+                   join pipeline_state p on p.tenant = u.tenant and p.source = u.source and p.date = u.date
+                   join source_state s on s.tenant = u.tenant and s.source = u.source and s.in_force
+                   where p.state = 'visible' and d.hash is not null and u.hash is distinct from d.hash
+                   order by 1, 2, 3 limit $1";
+        let key = |row: &Row| {
+            Ok(UnitKey {
+                tenant: parsed("tenant", row.get(0))?,
+                source: parsed("source", row.get(1))?,
+                date: parsed("date", row.get(2))?,
+            })
+        };
+        query(txn, "list outdated units", sql, &[&limit]).await?.iter().map(key).collect()
+    }
+
+    /// Weights in force of what the lines of some dates asked for.
+    pub(crate) async fn unit_drivers_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): (&TenantId, &SourceId),
+        dates: &[UnitDate],
+    ) -> Result<BTreeMap<UnitDate, Vec<DriverInput>>, StateError> {
+        let sql = "select u.date::text, u.driver, u.from_date::text, u.until_date::text, d.manifest
+                   from unit_drivers u join drivers d using (tenant, driver, from_date, until_date)
+                   where u.tenant = $1 and u.source = $2 and u.date::text = any($3) and d.manifest is not null
+                   order by u.date, u.driver, u.from_date, u.until_date";
+        let dates: Vec<String> = dates.iter().map(UnitDate::to_string).collect();
+        let (tenant, source) = (tenant.as_str(), source.as_str());
+        let rows = query(txn, "list a unit's drivers", sql, &[&tenant, &source, &dates]).await?;
+        let mut inputs: BTreeMap<UnitDate, Vec<DriverInput>> = BTreeMap::new();
+        for row in &rows {
+            let window = window_of(row, 1)?;
+            let stored = |e: rmp_serde::decode::Error| StateError::Stored {
+                what: "manifest",
+                of: window.driver.to_string(),
+                why: e.to_string(),
+            };
+            let weights: Manifest = rmp_serde::from_slice(row.get(4)).map_err(stored)?;
+            inputs.entry(parsed("date", row.get(0))?).or_default().push(DriverInput {
+                driver: window.driver.clone(),
+                window: window.from,
+                until: Some(window.until),
+                weights: Some(weights),
+            });
+        }
+        Ok(inputs)
+    }
+}
