@@ -40,8 +40,7 @@ struct LineKey {
 struct UnitKey {
     tier: TierId,
     notes: NotesId,
-    /// A resolution, a group of cost, or 0.
-    which: u32,
+    which: u32, // A resolution, a group of cost, or 0.
 }
 
 /// Where an answer is kept.
@@ -326,7 +325,7 @@ impl Walker {
                     LedgerFound::Group(group) => group,
                     LedgerFound::Missing(miss) => return Ok(Err(Some(miss))),
                     LedgerFound::Pending => {
-                        let what = Some(basis.label.as_str());
+                        let what = Some(&*basis.label);
                         return Ok(Ok(self.unallocated(program, tier, notes, batch, line, what)));
                     }
                 }
@@ -391,8 +390,8 @@ impl Walker {
             TierKind::Cost(basis) => self.preparer(program).cost(*basis, which, label),
             TierKind::Ledger { place, .. } => {
                 let basis = &program.ledgers[*place];
-                let stated = basis.driver.as_ref().and_then(|name| self.drivers.of(name));
-                if let Some(given) = stated.map(owners) {
+                let name = basis.driver.as_ref();
+                if let Some(given) = name.and_then(|name| self.drivers.of(name)).map(owners) {
                     let weights = given.iter().map(|(owner, weight)| (owner.as_str(), *weight));
                     return self.preparer(program).by_owner(weights, Miss::NoWeights);
                 }

@@ -172,14 +172,14 @@ groups: { one: [x], two: [x], three: [x] }
 drivers:
   weights: { table: c }
   idle: { table: c }
-  ledger: { ledger: { of: { table.e: present } } }
+  ledger: { ledger: { of: { ServiceName: present } } }
 allocation:
   - id: r
     match: { any: [ { vtag.inner: present }, { tag.z: x } ] }
     chain:
       - composition:
           - { percent: 50, chain: [ { usage_ratio: weights }, { even: one } ] }
-          - { percent: 50, chain: [ { in_proportion_to_cost: { of: { table.d: x }, to: two } } ] }
+          - { percent: 50, chain: [ { in_proportion_to_cost: { of: { any: [ { table.d: x }, { table.e: x } ] }, to: two, window: date } } ] }
   - { id: q, match: { tag.q: x }, chain: [ { in_proportion_to_cost: { driver: ledger } }, { fixed: { table: b } } ] }
 "#;
         std::fs::write(dir.path().join("tenants/acme.yaml"), text).unwrap();

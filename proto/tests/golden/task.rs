@@ -99,6 +99,7 @@ fn allocate() -> Task {
     let input = |name: &str, weights| DriverInput {
         driver: DriverId::parse(name).expect("an id"),
         window: day("2024-09-01"),
+        until: None,
         weights,
     };
     let unit = AllocateUnit {

@@ -6,7 +6,7 @@ use super::one;
 fn ledger_drivers_look_at_what_the_ledger_keeps_and_never_in_a_circle() {
     one(
         "allocation: [ { id: r, chain: [ { in_proportion_to_cost: { within: [tag.team] } } ] } ]",
-        "2:17: rule `r`: `within` looks at tag.team, which the ledger does not keep (use source, product_type, InvoiceId, ResourceId, ServiceCategory, ProviderName, BillingAccountId, SubAccountId, ServiceName, ChargeCategory, ChargeClass, PricingUnit, ConsumedUnit)",
+        "2:21: rule `r`: `within` looks at tag.team, which the ledger does not keep (use source, product_type, InvoiceId, ResourceId, ServiceCategory, ProviderName, BillingAccountId, SubAccountId, ServiceName, ChargeCategory, ChargeClass, PricingUnit, ConsumedUnit)",
     );
     let text = "drivers:
   d: { ledger: { of: { ServiceName: { regex: x } } } }";
@@ -19,6 +19,6 @@ fn ledger_drivers_look_at_what_the_ledger_keeps_and_never_in_a_circle() {
 - { id: b, match: { ServiceName: B* }, chain: [ { in_proportion_to_cost: { of: { ServiceName: [C, A2] } } } ] }";
     one(
         circle,
-        "3:3: rules count each other's cost in a circle: a → b → a (narrow `of`, so that one of them does not count the next)",
+        "3:9: rules count each other's cost in a circle: a → b → a (narrow `of`, so that one of them does not count the next)",
     );
 }
