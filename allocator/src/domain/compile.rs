@@ -188,11 +188,12 @@ impl<'c> Compiler<'c> {
         };
         let table = stages.table(self.config, rule, &self.source.id, using).id;
         self.stages = Some(stages);
-        let to = match tier.plain() {
-            Tier::InProportionToCost(CostShare::Ledger { to: Some(name), .. }) => {
-                Some(self.group(name, &format!("rule {rule}"))?)
-            }
-            _ => None,
+        let to = if let Tier::InProportionToCost(CostShare::Ledger { to: Some(name), .. }) =
+            tier.plain()
+        {
+            Some(self.group(name, &format!("rule {rule}"))?)
+        } else {
+            None
         };
         self.ledgers.push(LedgerBasis {
             table,
