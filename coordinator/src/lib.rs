@@ -20,7 +20,7 @@ pub mod domain;
 mod drive;
 pub mod incarnation;
 pub mod keeper;
-mod leader;
+pub mod leader;
 pub mod life;
 pub mod migrate;
 pub mod store;

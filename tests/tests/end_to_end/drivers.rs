@@ -32,7 +32,7 @@ struct Month(UnitDate);
 
 impl Month {
     fn line(&self, days: (i64, i64), cost: &str, cells: (&str, &str, &str, &str)) -> String {
-        let at = |days: i64| self.0.plus_days(days).unwrap().start();
+        let at = |days: i64| self.0.plus_days(days).expect("it is there").start();
         let (category, service, account, team) = cells;
         let (first, after) = self.0.period().days();
         let tags = if team.is_empty() {
@@ -81,9 +81,9 @@ impl Month {
 
 fn owners(stand: &Stand, rule: &str, month: &str) -> BTreeMap<String, String> {
     let mut sums: BTreeMap<String, ExactSum> = BTreeMap::new();
-    for row in rows(&stand.csv()).unwrap() {
+    for row in rows(&stand.csv()).expect("it is there") {
         if row["rule"] == rule && row["timestamp"].starts_with(month) {
-            let amount = Amount::parse(&row["amount"]).unwrap();
+            let amount = Amount::parse(&row["amount"]).expect("it is there");
             sums.entry(row["owner_id"].clone()).or_default().add(amount);
         }
     }
@@ -102,7 +102,7 @@ fn finality(stand: &Stand) -> BTreeMap<String, Vec<String>> {
     });
     let mut by: BTreeMap<String, Vec<String>> = BTreeMap::new();
     found
-        .unwrap()
+        .expect("it is there")
         .into_iter()
         .for_each(|(finality, unit)| by.entry(finality).or_default().push(unit));
     by
@@ -110,7 +110,7 @@ fn finality(stand: &Stand) -> BTreeMap<String, Vec<String>> {
 
 /// Every generation that ever became visible held exactly its lines.
 fn assert_conserved(stand: &Stand, finished: &Finished) {
-    for tenant in finished.summary["tenants"].as_array().unwrap() {
+    for tenant in finished.summary["tenants"].as_array().expect("it is there") {
         assert_eq!(tenant["totals"]["USD"]["difference"], "0", "{tenant}");
     }
     let unequal = stand.database(|client| {
@@ -120,7 +120,7 @@ fn assert_conserved(stand: &Stand, finished: &Finished) {
                    where c.amounts is distinct from p.amounts";
         Ok(client.query(sql, &[])?.len())
     });
-    assert_eq!(unequal.unwrap(), 0);
+    assert_eq!(unequal.expect("it is there"), 0);
 }
 
 #[test]

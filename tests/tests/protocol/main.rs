@@ -43,7 +43,6 @@ fn done(dates: &[(&proto::manifest::Manifest, bool)]) -> Report {
         quarantined: 0,
         records: 1,
         warnings: vec![],
-        drivers: vec![],
         cursor: None,
         final_before: None,
         provider_columns: vec![],
@@ -84,6 +83,7 @@ fn published(generation: Generation, manifest: proto::manifest::Manifest) -> Rep
         manifest,
         warnings: vec![],
         lacking: None,
+        drivers: vec![],
     }])
 }
 
