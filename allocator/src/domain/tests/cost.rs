@@ -172,22 +172,13 @@ fn what_is_shared_by_cost_is_no_weight_itself() {
 
 #[test]
 fn other_windows_and_sources_wait() {
-    for (sources, window, why) in [
-        (
-            SourceScope::Own,
-            CostWindow::ChargePeriod,
-            "cost of other dates is not at hand yet; only `window: date` is",
-        ),
-        (
-            SourceScope::All,
-            CostWindow::Date,
-            "cost of other sources is not at hand yet; only the line's own source is",
-        ),
-    ] {
+    for (sources, window) in
+        [(SourceScope::Own, CostWindow::ChargePeriod), (SourceScope::All, CostWindow::Date)]
+    {
         let share = CostShare::Ledger { of: None, within: Vec::new(), to: None, sources, window };
         let config =
             config(vec![rule("r", Match::every_line(), vec![Tier::InProportionToCost(share)])]);
-        let want = format!("UNALLOCATED UNALLOCATED unallocated 1 (driver_pending: {why})");
+        let want = "UNALLOCATED UNALLOCATED unallocated 1 (driver_pending: cost of rule r)";
         assert_eq!(run(&config, &[line(1, "1", &[])]).lines(), [want]);
     }
 }
