@@ -15,6 +15,8 @@
 
 pub mod cut;
 pub mod error;
+#[cfg(test)]
+mod fixture;
 pub mod gather;
 #[cfg(feature = "http")]
 pub mod http;

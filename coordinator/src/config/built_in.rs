@@ -39,6 +39,7 @@ pub fn complete(
         SourceSettings::Synthetic(_) => "synthetic",
         SourceSettings::SelfManagedKafka(_) => "self_managed_kafka",
         SourceSettings::GenericMetrics(_) => "generic_metrics",
+        SourceSettings::ConfluentCloud(_) => "confluent_cloud",
         SourceSettings::Unbuilt { kind, .. } => kind,
     };
     let embedded = KINDS.iter().find(|(name, _)| *name == kind).map(|(_, text)| *text);

@@ -22,7 +22,7 @@ pub const METRICS_KEYS: [&str; 12] = [
     "resolve_attempts",
 ];
 /// Keys whose values name a secret, wherever they stand: variables in them are looked up by who uses the secret.
-pub const SECRET_KEYS: [&str; 2] = ["password", "bearer_token"];
+pub const SECRET_KEYS: [&str; 3] = ["password", "bearer_token", "api_secret"];
 
 /// Reads `metrics`.
 pub fn metrics(node: &Node, cx: &mut Cx<'_>) -> Option<MetricsConfig> {
@@ -32,7 +32,11 @@ pub fn metrics(node: &Node, cx: &mut Cx<'_>) -> Option<MetricsConfig> {
     let kind = map
         .need("kind", what, cx.report)
         .and_then(|node| read::word(node, "`kind`", &kinds, cx.report));
-    let server = server(&map, what, cx);
+    let url = map
+        .need("url", what, cx.report)
+        .and_then(|node| read::parsed(node, "`url`", cx.report, scalar::web_address));
+    let auth = auth(&map, what, cx);
+    let server = server(&map, url, auth, cx);
     let step = map.get("step").map_or(Some(MetricsConfig::STEP_SECONDS), |node| {
         read::parsed(node, "`step`", cx.report, scalar::some_seconds)
     });
@@ -51,12 +55,13 @@ pub fn metrics(node: &Node, cx: &mut Cx<'_>) -> Option<MetricsConfig> {
     })
 }
 
-/// Reads the keys that every server has.
-fn server(map: &Map<'_>, what: &str, cx: &mut Cx<'_>) -> Option<HttpServer> {
-    let url = map
-        .need("url", what, cx.report)
-        .and_then(|node| read::parsed(node, "`url`", cx.report, scalar::web_address));
-    let auth = auth(map, what, cx);
+/// Reads how patiently a server is asked.
+pub(super) fn server(
+    map: &Map<'_>,
+    url: Option<String>,
+    auth: Option<HttpAuth>,
+    cx: &mut Cx<'_>,
+) -> Option<HttpServer> {
     let timeout = map.get("timeout").map_or(Some(HttpServer::TIMEOUT_SECONDS), |node| {
         read::parsed(node, "`timeout`", cx.report, scalar::some_seconds)
     });
@@ -112,7 +117,7 @@ fn auth(map: &Map<'_>, what: &str, cx: &mut Cx<'_>) -> Option<HttpAuth> {
 }
 
 /// Where a secret is found. What stands there is never repeated: it may be the secret.
-fn secret(node: &Node, what: &str, cx: &mut Cx<'_>) -> Option<SecretPlace> {
+pub(super) fn secret(node: &Node, what: &str, cx: &mut Cx<'_>) -> Option<SecretPlace> {
     let text = read::text(node, what, cx.report)?;
     match SecretPlace::parse(text) {
         Ok(place) => Some(place),

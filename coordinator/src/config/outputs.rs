@@ -120,6 +120,7 @@ impl<'c> Bills<'c> {
             SourceSettings::Synthetic(_)
             | SourceSettings::SelfManagedKafka(_)
             | SourceSettings::GenericMetrics(_)
+            | SourceSettings::ConfluentCloud(_)
             | SourceSettings::Unbuilt { .. } => None,
         });
         let entries =

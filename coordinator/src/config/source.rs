@@ -1,7 +1,8 @@
 //! Sources.
 
 use proto::config::{
-    Duplicates, FocusSettings, MetricsConfig, SourceConfig, SourceSettings, SyntheticSettings,
+    ConfluentSettings, Duplicates, FocusSettings, HttpAuth, MetricsConfig, SourceConfig,
+    SourceSettings, SyntheticSettings,
 };
 use proto::ids::SourceId;
 use proto::line::Measure;
@@ -12,10 +13,9 @@ use super::measured;
 use super::metrics;
 use super::problem::Report;
 use super::read::{self, Cx, Map};
+use super::scalar;
 use super::yaml::{Node, Value};
 
-/// Kinds that are known but do not run yet.
-pub const UNBUILT_KINDS: [&str; 1] = ["confluent_cloud"];
 /// Kinds whose costs are measured, and whose settings may stand in a file of their own.
 pub const MEASURED_KINDS: [&str; 2] = ["generic_metrics", "self_managed_kafka"];
 /// Keys of kind `focus`.
@@ -23,8 +23,18 @@ pub const FOCUS_KEYS: [&str; 5] = ["kind", "files", "cost", "owner", "duplicates
 /// Keys of kind `synthetic`.
 pub const SYNTHETIC_KEYS: [&str; 8] =
     ["kind", "seed", "start", "dates", "resources", "products", "fanout", "identities"];
-/// Keys of a kind that does not run yet.
-pub const UNBUILT_KEYS: [&str; 3] = ["kind", "settings", "metrics"];
+/// Keys of kind `confluent_cloud`.
+pub const CONFLUENT_KEYS: [&str; 9] = [
+    "kind",
+    "api_key",
+    "api_secret",
+    "url",
+    "days_per_query",
+    "timeout",
+    "attempts",
+    "concurrency",
+    "response_max",
+];
 
 /// Reads `sources`, sorted by id.
 pub fn sources(node: &Node, cx: &mut Cx<'_>) -> Vec<SourceConfig> {
@@ -68,17 +78,17 @@ fn settings(
         cx.report.at(&node.at, format!("{what} lacks `kind`"), "add `kind: focus`");
         return None;
     };
-    let kinds = ["focus", "synthetic"].into_iter().chain(UNBUILT_KINDS).chain(MEASURED_KINDS);
+    let kinds = ["confluent_cloud", "focus", "synthetic"].into_iter().chain(MEASURED_KINDS);
     let kinds = kinds.map(|kind| (kind, kind));
     let kind = read::word(&kind.value, "`kind`", &kinds.collect::<Vec<_>>(), cx.report)?;
     match kind {
         "focus" => focus(node, what, cx).map(SourceSettings::Focus),
+        "confluent_cloud" => confluent(node, what, cx).map(SourceSettings::ConfluentCloud),
         "synthetic" => synthetic(node, what, cx).map(SourceSettings::Synthetic),
         "self_managed_kafka" => {
             measured::kafka(node, what, metrics, cx).map(SourceSettings::SelfManagedKafka)
         }
-        "generic_metrics" => measured::generic(node, what, cx).map(SourceSettings::GenericMetrics),
-        kind => unbuilt(node, kind, what, cx),
+        _ => measured::generic(node, what, cx).map(SourceSettings::GenericMetrics),
     }
 }
 
@@ -115,6 +125,33 @@ fn focus(node: &Node, what: &str, cx: &mut Cx<'_>) -> Option<FocusSettings> {
         owner,
         duplicates: duplicates?,
     })
+}
+
+fn confluent(node: &Node, what: &str, cx: &mut Cx<'_>) -> Option<ConfluentSettings> {
+    let map = Map::read(node, what, &CONFLUENT_KEYS, cx.report)?;
+    let username = map
+        .need("api_key", what, cx.report)
+        .and_then(|node| read::text(node, "`api_key`", cx.report))
+        .map(str::to_owned);
+    let password = map
+        .need("api_secret", what, cx.report)
+        .and_then(|node| metrics::secret(node, "`api_secret`", cx));
+    let auth = username.zip(password);
+    let auth = auth.map(|(username, password)| HttpAuth::Basic { username, password });
+    let url = map.get("url").map_or(Some(ConfluentSettings::URL.to_owned()), |node| {
+        read::parsed(node, "`url`", cx.report, scalar::web_address)
+    });
+    let days = map.get("days_per_query").map_or(Some(ConfluentSettings::DAYS_PER_QUERY), |node| {
+        let days = read::number::<u32>(node, "`days_per_query`", 1, cx.report)?;
+        if days > ConfluentSettings::DAYS_PER_QUERY_MAX {
+            let text = format!("`days_per_query` is {days}: the API answers for a month at most");
+            let mend = format!("write at most {}", ConfluentSettings::DAYS_PER_QUERY_MAX);
+            cx.report.at(&node.at, text, mend);
+        }
+        Some(days)
+    });
+    let server = metrics::server(&map, url, auth, cx);
+    Some(ConfluentSettings { server: server?, days_per_query: days? })
 }
 
 fn synthetic(node: &Node, what: &str, cx: &mut Cx<'_>) -> Option<SyntheticSettings> {
@@ -154,22 +191,8 @@ fn metrics_of(node: &Node, cx: &mut Cx<'_>) -> Option<MetricsConfig> {
         Some(Value::Text { text, .. }) => text.trim(),
         Some(Value::Null | Value::List(_) | Value::Map(_)) | None => return None,
     };
-    let node = value("metrics")
-        .filter(|_| UNBUILT_KINDS.contains(&kind) || MEASURED_KINDS.contains(&kind))?;
+    let node = value("metrics").filter(|_| MEASURED_KINDS.contains(&kind))?;
     if let Value::Null = node.value { None } else { metrics::metrics(node, cx) }
-}
-
-fn unbuilt(node: &Node, kind: &str, what: &str, cx: &mut Cx<'_>) -> Option<SourceSettings> {
-    let map = Map::read(node, what, &UNBUILT_KEYS, cx.report)?;
-    let settings = map.get("settings").map(|node| {
-        let name = read::text(node, "`settings`", cx.report)?;
-        if !cx.dir.join(name).is_file() {
-            let mend = "create it, or write a path relative to the configuration folder";
-            cx.report.at(&node.at, format!("there is no file {name}"), mend);
-        }
-        Some(name.to_owned())
-    });
-    Some(SourceSettings::Unbuilt { kind: kind.to_owned(), settings: settings.flatten() })
 }
 
 /// Puts the keys of settings files where they count: into the sources that name them. A key stands in one of the two.

@@ -1,5 +1,7 @@
 //! The kinds of sources: one folder each.
 
+#[cfg(feature = "http")]
+pub mod confluent;
 pub mod cursor;
 pub mod focus;
 #[cfg(feature = "http")]
@@ -21,6 +23,15 @@ pub fn plugin(config: &SourceConfig) -> Result<Box<dyn EcosystemPlugin>, GatherE
         SourceSettings::Synthetic(settings) => Ok(Box::new(synthetic::Synthetic(settings.clone()))),
         SourceSettings::SelfManagedKafka(settings) => measured(config, settings, "Apache Kafka"),
         SourceSettings::GenericMetrics(settings) => measured(config, settings, "Metrics"),
+        #[cfg(feature = "http")]
+        SourceSettings::ConfluentCloud(settings) => {
+            Ok(Box::new(confluent::Confluent::new(settings)?))
+        }
+        #[cfg(not(feature = "http"))]
+        SourceSettings::ConfluentCloud(_) => Err(GatherError::Config(format!(
+            "source {} is asked over HTTP, which this build cannot: build with feature `http`",
+            config.id
+        ))),
         SourceSettings::Unbuilt { kind, .. } => Err(GatherError::Config(format!(
             "source {} is of kind {kind}, which does not run yet: remove it, or use focus",
             config.id

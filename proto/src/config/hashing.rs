@@ -127,6 +127,7 @@ impl TenantConfig {
             other @ (SourceSettings::Synthetic(_)
             | SourceSettings::SelfManagedKafka(_)
             | SourceSettings::GenericMetrics(_)
+            | SourceSettings::ConfluentCloud(_)
             | SourceSettings::Unbuilt { .. }) => Reading::Other(other),
         };
         let view = Gathered {

@@ -17,6 +17,7 @@
 //! | [`ledger_match`] | which lines that is, by what the ledger keeps of them |
 //! | [`emitter`] | where visible dates go |
 //! | [`file_name`] | what an emitter's files are called |
+//! | [`confluent`] | settings of kind `confluent_cloud` |
 //! | [`http`] | servers that are asked over HTTP |
 //! | [`metrics`] | where metrics come from |
 //! | [`measured`] | settings of the kinds whose costs are measured |
@@ -32,6 +33,7 @@ use crate::ids::{SourceId, TenantId};
 use crate::money::Amount;
 use crate::time::UnitDate;
 
+pub mod confluent;
 pub mod driver;
 pub mod emitter;
 pub mod field;
@@ -52,6 +54,7 @@ mod visible;
 #[cfg(test)]
 mod tests;
 
+pub use confluent::ConfluentSettings;
 pub use driver::{CostWindow, Driver, MetricOwner, SourceScope};
 pub use emitter::{Aggregation, EmitterConfig, FileFormat};
 pub use field::{Field, FieldError};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::confluent::ConfluentSettings;
 use super::field::Field;
 use super::measured::MeasuredSettings;
 use super::metrics::MetricsConfig;
@@ -39,7 +40,9 @@ pub enum SourceSettings {
     SelfManagedKafka(MeasuredSettings),
     /// Anything that has metrics, with a price list.
     GenericMetrics(MeasuredSettings),
-    /// A kind that is known but does not run yet. It parses; running refuses it.
+    /// An organization at Confluent Cloud.
+    ConfluentCloud(ConfluentSettings),
+    /// A kind that an earlier build knew but did not run: its versions are still read. Running refuses it.
     Unbuilt {
         /// The kind's name.
         kind: String,
@@ -113,7 +116,10 @@ impl SourceSettings {
     pub fn measured(&self) -> Option<&MeasuredSettings> {
         match self {
             Self::SelfManagedKafka(settings) | Self::GenericMetrics(settings) => Some(settings),
-            Self::Focus(_) | Self::Synthetic(_) | Self::Unbuilt { .. } => None,
+            Self::Focus(_)
+            | Self::Synthetic(_)
+            | Self::ConfluentCloud(_)
+            | Self::Unbuilt { .. } => None,
         }
     }
 }
@@ -127,6 +133,7 @@ impl SourceConfig {
             SourceSettings::Synthetic(_) => "synthetic",
             SourceSettings::SelfManagedKafka(_) => "self_managed_kafka",
             SourceSettings::GenericMetrics(_) => "generic_metrics",
+            SourceSettings::ConfluentCloud(_) => "confluent_cloud",
             SourceSettings::Unbuilt { kind, .. } => kind,
         }
     }
@@ -139,6 +146,7 @@ impl SourceConfig {
             SourceSettings::Synthetic(_)
             | SourceSettings::SelfManagedKafka(_)
             | SourceSettings::GenericMetrics(_)
+            | SourceSettings::ConfluentCloud(_)
             | SourceSettings::Unbuilt { .. } => Measure::Effective,
         }
     }
@@ -151,6 +159,7 @@ impl SourceConfig {
             SourceSettings::Synthetic(_)
             | SourceSettings::SelfManagedKafka(_)
             | SourceSettings::GenericMetrics(_)
+            | SourceSettings::ConfluentCloud(_)
             | SourceSettings::Unbuilt { .. } => &[],
         }
     }

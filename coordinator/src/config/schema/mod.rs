@@ -61,7 +61,7 @@ mod tests {
         same("AllocatorParams", &params::PARAM_KEYS);
         same("FocusSource", &source::FOCUS_KEYS);
         same("SyntheticSource", &source::SYNTHETIC_KEYS);
-        same("UnbuiltSource", &source::UNBUILT_KEYS);
+        same("ConfluentSource", &source::CONFLUENT_KEYS);
         same("Metrics", &metrics::METRICS_KEYS);
         same("KafkaSource", &measured::KAFKA_KEYS);
         same("GenericSource", &measured::GENERIC_KEYS);

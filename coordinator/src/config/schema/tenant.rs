@@ -10,7 +10,6 @@ use serde_json::Value;
 use super::super::emitter::FOCUS_VERSIONS;
 
 use super::measured::{GenericSource, KafkaSource};
-use super::metrics::Metrics;
 use super::rules::{Decimal, Driver, OneOrMany, Rule, Test, Text, one_of};
 
 /// Everything that is configured for one tenant.
@@ -83,8 +82,8 @@ pub enum Source {
     Kafka(Box<KafkaSource>),
     /// Anything that has metrics.
     Generic(Box<GenericSource>),
-    /// A kind that does not run yet.
-    Unbuilt(UnbuiltSource),
+    /// An organization at Confluent Cloud.
+    ConfluentCloud(ConfluentSource),
 }
 
 /// FOCUS Cost and Usage files.
@@ -142,23 +141,35 @@ pub enum SyntheticKind {
     Synthetic,
 }
 
-/// A kind that does not run yet.
+/// An organization at Confluent Cloud: its bill, and what its services list.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
-pub struct UnbuiltSource {
-    /// The kind.
-    pub kind: UnbuiltKind,
-    /// Its settings file, relative to the configuration folder.
-    pub settings: Option<String>,
-    /// Where its metrics come from.
-    pub metrics: Option<Metrics>,
+pub struct ConfluentSource {
+    /// `confluent_cloud`.
+    pub kind: ConfluentKind,
+    /// Id of an API key of a service account that may read bill and inventory.
+    pub api_key: String,
+    /// Where its secret is found: `${VAR}` or `file:/path`. The secret itself may not stand here.
+    pub api_secret: String,
+    /// Another address of the API; left out: `https://api.confluent.cloud`.
+    pub url: Option<String>,
+    /// Days of the bill that one question asks for, 1 to 28; left out: 15.
+    pub days_per_query: Option<Text>,
+    /// For one attempt; left out: `30s`.
+    pub timeout: Option<String>,
+    /// Attempts for one question, the first one included; left out: 5.
+    pub attempts: Option<Text>,
+    /// Questions at a time; left out: 4.
+    pub concurrency: Option<Text>,
+    /// The largest answer that is read; left out: `64MiB`.
+    pub response_max: Option<String>,
 }
 
-/// Kinds that do not run yet.
+/// The kind.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case")]
-pub enum UnbuiltKind {
-    /// Confluent Cloud.
+pub enum ConfluentKind {
+    /// An organization at Confluent Cloud.
     ConfluentCloud,
 }
 

@@ -6,7 +6,7 @@ use super::*;
 fn sources() {
     let source =
         |text: &str| problems(&[("tenants/a.yaml", &format!("sources: {{ s: {{ {text} }} }}"))]);
-    let known = "known: focus, synthetic, confluent_cloud, generic_metrics, self_managed_kafka";
+    let known = "known: confluent_cloud, focus, synthetic, generic_metrics, self_managed_kafka";
     assert!(source("kind: aws").contains(&format!("`kind` is \"aws\" ({known})")));
     assert!(source("kind: focsu").contains("`kind` is \"focsu\" (did you mean `focus`?)"));
     assert!(source("files: [x]").contains("source `s` lacks `kind` (add `kind: focus`)"));

@@ -5,7 +5,10 @@ use proto::config::{HttpAuth, HttpServer, MetricsConfig, SecretPlace};
 use super::*;
 
 fn tenant(metrics: &str) -> String {
-    format!("sources:\n  kafka:\n    kind: confluent_cloud\n    metrics: {metrics}\n")
+    let rest = "    cluster_id: c\n    cost_types: [{ name: gpu, product_category: gpu, rate: 1, \
+                cost_quantity: { type: fixed, count: 1 }, allocation_strategy: even_split }]\n    identity_source: \
+                { source: static, static_identities: [{ identity_id: me }] }\n";
+    format!("sources:\n  kafka:\n    kind: generic_metrics\n    metrics: {metrics}\n{rest}")
 }
 
 fn read(metrics: &str) -> MetricsConfig {

@@ -9,6 +9,7 @@ use super::*;
 mod bad_files;
 mod bad_rules;
 mod bad_tiers;
+mod confluent;
 mod good;
 mod measured;
 mod metrics;

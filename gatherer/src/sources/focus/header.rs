@@ -17,6 +17,10 @@ pub struct ColumnNames {
 }
 
 impl ColumnNames {
+    /// The number of a column, known or not.
+    pub fn number_of(&mut self, name: &str) -> u32 {
+        columns::number(name).map_or_else(|| self.number(name), |number| number as u32)
+    }
     fn number(&mut self, name: &str) -> u32 {
         if let Some(number) = self.numbers.get(name) {
             return *number;
@@ -131,7 +135,7 @@ impl Layout {
                     second,
                 });
             }
-            let number = columns::number(&name).map_or_else(|| names.number(&name), |n| n as u32);
+            let number = names.number_of(&name);
             let kind = known.map_or(Kind::Text, |column| column.kind);
             let cell = CellColumn { field, number, kind, tag: tag(&name) };
             cells.push((name, cell));

@@ -9,6 +9,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 
 use super::*;
+use proto::report::QuarantinedRecord;
 
 const SCHEMA: &str = "message bill {
     required int64 BilledCost (DECIMAL(18,6)); optional double EffectiveCost;

@@ -9,25 +9,16 @@ mod shuffle;
 mod speed;
 mod traps;
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
-use proto::config::{
-    Duplicates, FocusSettings, OnBadLine, Rule, SourceConfig, SourceSettings, TenantConfig, Tier,
-};
-use proto::config::{Guards, Match, Reason};
-use proto::ids::{SourceId, TenantId};
-use proto::line::{BillingLineItem, Measure};
-use proto::money::ExactSum;
-use proto::report::{GatheredHash, QuarantinedRecord, Warning};
+use proto::config::{Duplicates, FocusSettings, SourceSettings, TenantConfig};
+use proto::line::Measure;
 use proto::task::{Gather, KnownDate};
-use proto::time::UnitDate;
 
 use super::collect::collect;
-use crate::cut::{Cut, cut};
 use crate::error::GatherError;
-use crate::ports::{GatherRequest, Harvest, Watch};
+use crate::fixture::{self, Found};
+use crate::ports::{GatherRequest, Harvest};
 
 /// A tenant with one `focus` source in a folder of its own.
 struct Tenant {
@@ -37,58 +28,12 @@ struct Tenant {
     task: Gather,
 }
 
-/// What a gather found and would publish.
-#[derive(Debug, Default)]
-struct Found {
-    lines: BTreeMap<UnitDate, Vec<BillingLineItem>>,
-    /// The batches of each date as bytes.
-    batches: BTreeMap<UnitDate, Vec<Vec<u8>>>,
-    quarantined: Vec<QuarantinedRecord>,
-    dates: Vec<GatheredHash>,
-    warnings: Vec<Warning>,
-    files_read: Vec<String>,
-    files_bad: Vec<String>,
-    records: u64,
-    cursor: Option<Vec<u8>>,
-}
-
 impl Tenant {
     fn new(cost: Measure, files: &[&str]) -> Self {
         let files = files.iter().map(|f| (*f).to_owned()).collect();
         let settings =
             FocusSettings { files, cost, owner: Vec::new(), duplicates: Duplicates::Error };
-        let default_rule = Rule {
-            id: "focus/default".to_owned(),
-            sources: Vec::new(),
-            matcher: Match::every_line(),
-            valid: proto::config::Validity::default(),
-            chain: vec![Tier::Unallocated(Reason::Untagged)],
-        };
-        let source = SourceConfig {
-            metrics: None,
-            id: SourceId::parse("cloud").unwrap(),
-            settings: SourceSettings::Focus(settings.clone()),
-            built_in_rules: Vec::new(),
-            default_rule,
-        };
-        let config = TenantConfig {
-            tenant: TenantId::parse("acme").unwrap(),
-            currency: Vec::new(),
-            lookback_days: None,
-            cutoff_days: None,
-            final_after_days: None,
-            on_bad_line: OnBadLine::default(),
-            sources: vec![source],
-            owners: None,
-            tags: BTreeMap::new(),
-            tables: BTreeMap::new(),
-            groups: BTreeMap::new(),
-            drivers: BTreeMap::new(),
-            allocation: Vec::new(),
-            tests: Vec::new(),
-            emitters: Vec::new(),
-            guards: Guards::default(),
-        };
+        let config = fixture::tenant(SourceSettings::Focus(settings.clone()));
         let folder = tempfile::tempdir().unwrap();
         let task = Gather::first(
             proto::hash::Hash128([0; 16]),
@@ -127,66 +72,13 @@ impl Tenant {
     fn request(&self) -> GatherRequest {
         let mut config = self.config.clone();
         config.sources[0].settings = SourceSettings::Focus(self.settings.clone());
-        GatherRequest {
-            tenant: config.tenant.clone(),
-            source: config.sources[0].id.clone(),
-            config: Arc::new(config),
-            task: Arc::new(self.task.clone()),
-            watch: Watch::default(),
-        }
+        fixture::request(config, &self.task)
     }
 
     fn try_gather(&self) -> Result<Found, GatherError> {
         let request = self.request();
         let mut harvest = collect(&request, &self.settings)?;
-        let mut found = Found::default();
-        let mut take = |cut: Cut| -> Result<(), GatherError> {
-            match cut {
-                Cut::Batch(batch) => {
-                    let mut bytes = Vec::new();
-                    rmp_serde::encode::write_named(&mut bytes, &batch.lines).unwrap();
-                    assert!(
-                        bytes.len() < proto::envelope::BATCH_BYTES_MAX,
-                        "a batch of {} bytes",
-                        bytes.len()
-                    );
-                    found.batches.entry(batch.date).or_default().push(bytes);
-                    let lines = batch.lines.open().unwrap();
-                    assert_eq!(lines.len(), batch.hashes.len());
-                    let items = (0..lines.len()).map(|i| lines.item(i).unwrap());
-                    found.lines.entry(batch.date).or_default().extend(items);
-                }
-                Cut::Date { date, received, hash } => {
-                    let lines = &found.lines[&date];
-                    let (mut set, mut totals) =
-                        (proto::hash::SetHash::default(), proto::manifest::Totals::default());
-                    lines.iter().for_each(|line| {
-                        set.add(line.hash());
-                        totals.add_line(line);
-                    });
-                    assert_eq!(
-                        (set.value(), totals),
-                        (hash, received),
-                        "{date}: what is published is what was received"
-                    );
-                    let ids: std::collections::BTreeSet<_> =
-                        lines.iter().map(|line| line.id).collect();
-                    assert_eq!(ids.len(), lines.len(), "{date}: every line has an id of its own");
-                }
-                Cut::Quarantined(records) => found.quarantined.extend(records),
-            }
-            Ok(())
-        };
-        let ended = cut(&mut harvest, &request.task, &request.watch, &mut take)?;
-        let summary = harvest.summary();
-        found.dates = ended.dates;
-        found.cursor = ended.cursor;
-        found.warnings = summary.warnings.clone();
-        found.files_read = summary.files_read.clone();
-        found.files_bad = summary.files_bad.clone();
-        found.records = summary.records;
-        assert_eq!(summary.quarantined, found.quarantined.len() as u64);
-        Ok(found)
+        Found::of(&mut harvest, &request)
     }
 
     fn gather(&self) -> Found {
@@ -205,30 +97,6 @@ impl Tenant {
     /// Why nothing can be gathered.
     fn error(&self) -> String {
         proto::fault::chain(&self.try_gather().unwrap_err())
-    }
-}
-
-impl Found {
-    fn all(&self) -> Vec<&BillingLineItem> {
-        self.lines.values().flatten().collect()
-    }
-    fn one(&self) -> &BillingLineItem {
-        let all = self.all();
-        assert_eq!((all.len(), self.quarantined.len()), (1, 0), "{:?}", self.quarantined);
-        all[0]
-    }
-    fn sum(&self, measure: Measure) -> String {
-        self.all().iter().map(|line| line.measure(measure)).collect::<ExactSum>().to_string()
-    }
-    fn warning(&self, part: &str) -> u64 {
-        self.warnings.iter().filter(|w| w.text.contains(part)).map(|w| w.count).sum()
-    }
-    /// Dates that would be published.
-    fn published(&self) -> Vec<String> {
-        self.dates.iter().filter(|d| !d.unchanged).map(|d| d.date.to_string()).collect()
-    }
-    fn unchanged(&self) -> usize {
-        self.dates.iter().filter(|d| d.unchanged).count()
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is quarantined, and what fails a gather; each with what a person is told.
 
+use proto::report::QuarantinedRecord;
+
 use super::*;
 
 const GOOD: &str = "1.50,1.25,USD,2024-09-01T00:00:00Z,2024-09-18T22:00:00Z,2024-09-18T23:00:00Z,Usage,r-1,Compute,2,";

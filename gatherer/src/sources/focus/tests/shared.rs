@@ -1,5 +1,9 @@
 //! The shared bills, where this machine has them: their totals, and their look-alike lines.
 
+use std::collections::BTreeMap;
+
+use proto::money::ExactSum;
+
 use super::*;
 
 const FILES: [(&str, &str, &str, usize); 4] = [

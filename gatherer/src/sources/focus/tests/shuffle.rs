@@ -1,5 +1,7 @@
 //! The order of lines, files and columns does not matter: same ids, same bytes.
 
+use proto::ids::{SourceId, TenantId};
+
 use super::*;
 use proptest::prelude::*;
 

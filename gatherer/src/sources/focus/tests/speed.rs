@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use super::*;
+use crate::cut::{Cut, cut};
 
 /// A month of a made-up company, in the shape of FOCUS 1.2: `lines` over 30 dates, 5,000 resources.
 fn month(tenant: &Tenant, lines: u64) -> u64 {

@@ -1,5 +1,7 @@
 //! Every trap of bills in the wild, each with a fixture of its own.
 
+use proto::money::ExactSum;
+
 use super::*;
 
 fn line(cells: &str) -> String {
