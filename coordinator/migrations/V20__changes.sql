@@ -16,10 +16,11 @@ comment on column commits.amounts is 'what the lines of each add up to, UNALLOCA
 create view changes as
 select c.tenant, c.source, c.date, c.generation, c.previous, c.committed_at as changed_at,
     case when c.lines = 0 and p.lines > 0 then 'withdrawn'
-        else concat_ws(', ',
+        -- The same lines, usage, rules and drivers give the same rows: where the first three are equal, it is the last.
+        else coalesce(nullif(concat_ws(', ',
             case when c.lines_hash <> p.lines_hash then 'lines' end,
             case when c.resolution_hash is distinct from p.resolution_hash then 'usage' end,
-            case when c.rules <> p.rules then 'rules' end)
+            case when c.rules <> p.rules then 'rules' end), ''), 'drivers')
     end as cause,
     s.currency, s.amount_before, s.amount_after, s.amount_after - s.amount_before as difference
 from commits c
@@ -32,4 +33,4 @@ cross join lateral (
     full join unnest(p.currencies, p.amounts) as before (currency, amount) on before.currency = after.currency) s
 where c.previous > 0 and (c.lines_hash <> p.lines_hash or c.rows_hash <> p.rows_hash);
 comment on view changes is 'what became of the totals of dates that were calculated again, and why';
-comment on column changes.cause is 'withdrawn, or which of lines, usage and rules differ';
+comment on column changes.cause is 'withdrawn, or which of lines, usage and rules differ; drivers where none of these does';

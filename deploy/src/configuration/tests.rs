@@ -28,7 +28,7 @@ const EVERYTHING: &str = r#"
 currency: USD
 tables: { shares: { file: shares.csv, key: [owner], value: percent } }
 groups: { g: [b, a, 'x: y'] }
-drivers: { d: { table: shares } }
+drivers: { d: { table: shares }, l: { ledger: { sources: all, window: billing_period } } }
 sources: { a: { kind: focus, files: ["*.csv"], owner: [tag.team] }, b: { kind: focus, files: ["*.gz"] } }
 allocation:
   - { id: one, source: [a, b], chain: [ direct ] }
@@ -39,8 +39,8 @@ allocation:
   - id: three
     match: { any: [ { source: a }, { all: [ { tag.z: absent }, { tag.z: { not: { regex: '^\d+$|''' } } } ] } ] }
     chain:
-      - in_proportion_to_cost: { driver: d, within: [ResourceId] }
-      - in_proportion_to_cost: { of: { ChargeCategory: [Usage, Tax] }, within: [tag.t], to: g, sources: all, window: trailing 3d }
+      - in_proportion_to_cost: { driver: l, within: [ResourceId] }
+      - in_proportion_to_cost: { of: { ChargeCategory: [Usage, Tax] }, within: [SubAccountId], to: g, sources: all, window: trailing 3d }
       - in_proportion_to_cost: { sources: [b], window: billing_period }
       - usage_ratio: { metric: [m2, m1] }
       - { usage_ratio: { metric: m1 }, detail: "null" }
@@ -137,10 +137,10 @@ fn a_check_says_everything_in_one_go() {
     );
     assert!(text.contains("tenants/b.yaml:2:") && text.ends_with("\n\n2 problems\n"), "{text}");
 
-    let rules = "allocation: [ { id: r, chain: [ { direct: tag.team }, { in_proportion_to_cost: {} } ] } ]\n";
+    let rules = "allocation: [ { id: r, chain: [ { direct: tag.team }, { usage_ratio: k } ] } ]\n";
     let test = |owner: &str| {
         format!(
-            "tests: [ {{ name: t, line: {{ tag.team: x, cost: 1, date: 2026-09-01 }}, expect: {{ {owner}: 1 }} }} ]\n"
+            "tests: [ {{ name: t, line: {{ tag.team: x, cost: 1, date: 2026-09-01 }}, expect: {{ {owner}: 1 }} }} ]\ndrivers: {{ k: {{ metric: up, source: a }} }}\n"
         )
     };
     write(folder.path(), "tenants/a.yaml", source);
@@ -153,7 +153,7 @@ fn a_check_says_everything_in_one_go() {
     );
     assert!(
         text.contains(
-            "note: tenants/b.yaml:2:21: rule `r`: in_proportion_to_cost runs over the line's date only"
+            "note: tenants/b.yaml:2:21: rule `r`: usage_ratio by driver `k` does not run yet"
         ),
         "{text}"
     );

@@ -122,7 +122,7 @@ pub struct Change {
     pub unit: String,
     /// When.
     pub at: String,
-    /// `withdrawn`, or which of `lines`, `usage` and `rules` differ.
+    /// `withdrawn`, or which of `lines`, `usage` and `rules` differ, or else `drivers`.
     pub cause: String,
     /// Currency; `None` where the date never had lines.
     pub currency: Option<String>,

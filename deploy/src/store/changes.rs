@@ -14,7 +14,7 @@ pub struct Change {
     pub date: String,
     /// When the new rows became visible.
     pub at: String,
-    /// `withdrawn`, or which of `lines`, `usage` and `rules` differ.
+    /// `withdrawn`, or which of `lines`, `usage` and `rules` differ, or else `drivers`.
     pub cause: String,
     /// Currency; `None` where neither generation has lines.
     pub currency: Option<String>,

@@ -157,6 +157,11 @@ fn a_month_is_trued_up_and_only_what_shares_by_it_is_calculated_again() {
     assert_conserved(&stand, &run);
     assert_eq!(owners(&stand, "support", "2026-05"), shares([("a", "20"), ("b", "40")]));
     assert_eq!(owners(&stand, "tax", "2026-05"), shares([("a", "3.75"), ("b", "7.25")]));
+    let (_, status) = stand.ask_json(&["status", "--json"]);
+    let changes = status["changes"].as_array().expect("a list of changes");
+    let of_drivers = changes.iter().filter(|change| change["cause"] == "drivers");
+    assert!(of_drivers.clone().count() >= 2, "{changes:?}");
+    assert!(of_drivers.clone().all(|change| change["difference"] == "0"), "{changes:?}");
 
     // Explained from what is stored, and just what is stored.
     let support =
