@@ -37,8 +37,8 @@ use runtime::worker::{Serve, serve};
 use ledger::LedgerKeeper;
 use worker::EmitterWorker;
 
-/// Connections of the keeper: for dimensions, for deletions and for summarising.
-const KEEPER_CONNECTIONS: usize = 3;
+/// Connections of the keeper: for dimensions and for deletions.
+const KEEPER_CONNECTIONS: usize = 2;
 
 /// The whole life of an emitter process.
 ///

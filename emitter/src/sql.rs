@@ -88,7 +88,7 @@ pub const FIRST_BLOCKS: &str =
     "select first_free_block('billing', $1), first_free_block('chargeback_pieces', $1)";
 
 /// What is stored of some units: from a block on, where they lie, and before it, where a few may fill gaps; there the
-/// ranges of blocks tell.
+/// index tells.
 macro_rules! stored {
     ($columns:literal, $table:literal) => {
         concat!(
@@ -173,12 +173,6 @@ from (
     offset 0) sums
 where split is not null and currency is not null
 group by date, generation, currency, billing_period");
-
-/// Bounds of a summarising: it makes way for whoever vacuums.
-pub const SUMMARISE_BOUNDS: &str =
-    "set local lock_timeout = '100ms'; set local statement_timeout = '5min'";
-/// Lets queries skip the blocks of other generations. `$1` any date of the month.
-pub const SUMMARISE: &str = "select summarise_month($1)";
 
 /// Remembers what became visible. `$1` tenant, `$2` source, then one array per column; currencies and amounts of a unit
 /// are the text of an array.

@@ -71,7 +71,6 @@ pub async fn commit(
         return Err(EmitterError::Busy(text.into()));
     }
     ticking(&context.progress, transaction.commit()).await.map_err(EmitterError::sql("commit"))?;
-    keeper.stored(starts.dates()).await?;
     done.extend(works.iter().map(|work| Committed {
         date: work.unit.date,
         generation: work.unit.generation,

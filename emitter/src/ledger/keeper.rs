@@ -2,10 +2,7 @@
 //!
 //! Dimensions are stored in short transactions of their own, while facts are on their way: they are immutable and
 //! named by content, so one that no fact uses does no harm, and no fact waits for another ledger's transaction.
-//!
-//! Facts are found by ranges of blocks; it summarises those that commits have filled, so that queries can skip them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix::{
@@ -14,7 +11,6 @@ use actix::{
 };
 use deadpool_postgres::tokio_postgres::types::{ToSql, Type};
 use proto::ids::TenantId;
-use proto::time::{BillingPeriod, UnitDate};
 use runtime::store::Store;
 
 use super::dimension::{Dimension, DimensionKind, id_of};
@@ -22,16 +18,11 @@ use super::known::Known;
 use super::purge;
 use crate::error::EmitterError;
 use crate::sql;
-use crate::wire::PgDate;
 
 /// Dimensions that are remembered as stored: twice as many at most, some 20 MB.
 const KNOWN_HALF: usize = 200_000;
 /// Dimensions per statement.
 const PIECE: usize = 2_000;
-/// How often it summarises the months in which something was stored.
-///
-/// Often: each verification reads all blocks of a month that nobody has summarised yet.
-const SUMMARISE_EVERY: Duration = Duration::from_millis(200);
 /// How often it looks for what may be deleted.
 const PURGE_EVERY: Duration = Duration::from_secs(5);
 
@@ -45,13 +36,7 @@ impl LedgerKeeper {
     /// Starts it over a pool of its own: whoever asks holds a connection already, so sharing one could starve both.
     #[must_use]
     pub fn start(store: Store) -> Self {
-        let keeper = move || Keeper {
-            store,
-            known: Known::new(KNOWN_HALF),
-            purging: false,
-            months: BTreeMap::new(),
-            summarising: false,
-        };
+        let keeper = move || Keeper { store, known: Known::new(KNOWN_HALF), purging: false };
         Self { address: runtime::keeper::start(keeper) }
     }
 
@@ -71,15 +56,6 @@ impl LedgerKeeper {
             .map_err(|e| EmitterError::Gone(e.into()))?
     }
 
-    /// Hears that something was stored in the months of these dates.
-    ///
-    /// # Errors
-    /// When the process is ending.
-    pub async fn stored(&self, dates: impl Iterator<Item = UnitDate>) -> Result<(), EmitterError> {
-        let dates = dates.collect();
-        self.address.send(Filled { dates }).await.map_err(|e| EmitterError::Gone(e.into()))
-    }
-
     /// Forgets what it knows: the database contradicted it (restored from a backup, for one).
     ///
     /// # Errors
@@ -93,9 +69,6 @@ struct Keeper {
     store: Store,
     known: Known,
     purging: bool,
-    /// A date of each month that is to be summarised.
-    months: BTreeMap<BillingPeriod, UnitDate>,
-    summarising: bool,
 }
 
 impl Actor for Keeper {
@@ -117,37 +90,6 @@ impl Actor for Keeper {
                 }
             }));
         });
-        context.run_interval(SUMMARISE_EVERY, |keeper, context| {
-            if keeper.months.is_empty() || std::mem::replace(&mut keeper.summarising, true) {
-                return;
-            }
-            let months = std::mem::take(&mut keeper.months);
-            let summarise = summarise(keeper.store.clone(), months.clone()).into_actor(keeper);
-            context.spawn(summarise.map(|done, keeper, _| {
-                keeper.summarising = false;
-                if let Err(error) = done {
-                    // Whoever vacuums has summarised, too; and queries are only slower meanwhile.
-                    tracing::debug!(error = proto::fault::chain(&error), "will summarise later");
-                    keeper.months.extend(months);
-                }
-            }));
-        });
-    }
-}
-
-struct Filled {
-    dates: Vec<UnitDate>,
-}
-
-impl Message for Filled {
-    type Result = ();
-}
-
-impl Handler<Filled> for Keeper {
-    type Result = ();
-
-    fn handle(&mut self, filled: Filled, _: &mut Context<Self>) {
-        self.months.extend(filled.dates.into_iter().map(|date| (date.period(), date)));
     }
 }
 
@@ -193,26 +135,6 @@ impl Handler<Forget> for Keeper {
     fn handle(&mut self, _: Forget, _: &mut Context<Self>) {
         self.known.clear();
     }
-}
-
-/// Summarises months, one short transaction each.
-async fn summarise(
-    store: Store,
-    months: BTreeMap<BillingPeriod, UnitDate>,
-) -> Result<(), EmitterError> {
-    let failed = EmitterError::sql;
-    let mut client = store.client().await?;
-    for date in months.into_values() {
-        let transaction = client.transaction().await.map_err(failed("begin a summary"))?;
-        transaction
-            .batch_execute(sql::SUMMARISE_BOUNDS)
-            .await
-            .map_err(failed("begin a summary"))?;
-        let done = transaction.execute_typed(sql::SUMMARISE, &[(&PgDate(date), Type::DATE)]).await;
-        done.map_err(failed("summarise ranges of blocks"))?;
-        transaction.commit().await.map_err(failed("commit a summary"))?;
-    }
-    Ok(())
 }
 
 /// Stores dimensions and hands them back.

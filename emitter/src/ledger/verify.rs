@@ -42,11 +42,6 @@ impl Starts {
         }
         Ok(Self(starts))
     }
-
-    /// A date of each month.
-    pub fn dates(&self) -> impl Iterator<Item = UnitDate> {
-        self.0.values().map(|(date, _)| *date)
-    }
 }
 
 /// What a manifest says of a unit's lines or rows.
