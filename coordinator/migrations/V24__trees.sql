@@ -6,3 +6,5 @@ drop index chargeback_pieces_generation;
 create index billing_generation on billing (generation, date);
 create index chargeback_pieces_generation on chargeback_pieces (generation, date);
 drop function summarise_month(date);
+-- Nor does anybody ask where what is stored now will lie: the trees tell.
+drop function first_free_block(text, date);

@@ -83,28 +83,22 @@ cross join lateral (select currency, billing_period from billing_dimensions
     where tenant = $1 and id = b.dimension offset 0) d
 where b.tenant = $1 and b.date = $2 and b.generation = $3";
 
-/// From which block on a month's lines and rows that are stored now will lie. `$1` any date of it.
-pub const FIRST_BLOCKS: &str =
-    "select first_free_block('billing', $1), first_free_block('chargeback_pieces', $1)";
-
-/// What is stored of some units: from a block on, where they lie, and before it, where a few may fill gaps; there the
-/// index tells.
+/// What is stored of some units. The generation comes first: it is what the index tells apart.
 macro_rules! stored {
     ($columns:literal, $table:literal) => {
         concat!(
-            "(select ", $columns, " from ", $table, "
-            where tenant = $1 and date = any($3) and generation = any($4) and ctid >= $5::text::tid
-            union all
-            select ", $columns, " from ", $table, "
-            where tenant = $1 and date = any($3) and generation = any($4) and ctid < $5::text::tid)"
+            "(select ",
+            $columns,
+            " from ",
+            $table,
+            " where generation = any($4) and date = any($3) and tenant = $1)"
         )
     };
 }
 
 // A measure is null where it equals the amount: its difference is summed. What has no dimension is left out, so that too
 // few are found. Full joins within a fence (`offset 0`) are hashed whatever the planner believes.
-/// Counts and sums of units' lines as stored. `$1` tenant, `$2` source, `$3` dates, `$4` generations, `$5` the block from
-/// which on most of them lie, as a row's address.
+/// Counts and sums of units' lines as stored. `$1` tenant, `$2` source, `$3` dates, `$4` generations.
 pub const SUM_BILLING: &str = concat!("
 with stored as materialized ", stored!("date, generation, dimension, amount, billed, effective, contracted, list", "billing"), ",
 known as materialized (

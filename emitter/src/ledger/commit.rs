@@ -63,8 +63,7 @@ pub async fn commit(
         .batch_execute(sql::COMMIT_BOUNDS)
         .await
         .map_err(EmitterError::sql("begin a commit"))?;
-    let starts = verify::Starts::of(&transaction, &works).await?;
-    fill(keeper, context, &transaction, &works, &starts).await?;
+    fill(keeper, context, &transaction, &works).await?;
     if !flip::flip(context, &transaction, &works).await? {
         transaction.rollback().await.map_err(EmitterError::sql("roll a commit back"))?;
         let text = "a newer generation was wanted, or became visible, while this one was stored";
@@ -113,7 +112,6 @@ async fn fill(
     context: &TaskContext,
     transaction: &Transaction<'_>,
     works: &[Work<'_>],
-    starts: &verify::Starts,
 ) -> Result<(), EmitterError> {
     let mut billing = Feed::new(keeper, DimensionKind::Billing, context.tenant());
     lines::store(context, transaction, works, &mut billing).await?;
@@ -121,7 +119,7 @@ async fn fill(
     let mut chargeback = Feed::new(keeper, DimensionKind::Chargeback, context.tenant());
     rows::store(context, transaction, works, &mut chargeback).await?;
     chargeback.settle().await?;
-    let verified = verify::verify(context, transaction, works, starts);
+    let verified = verify::verify(context, transaction, works);
     let verified = ticking(&context.progress, verified).await;
     if let Err(EmitterError::Integrity(_)) = &verified {
         // A keeper that outlived a restored database believes in dimensions that are not there.

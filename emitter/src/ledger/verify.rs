@@ -7,7 +7,7 @@ use deadpool_postgres::tokio_postgres::{Row, Transaction};
 use proto::manifest::{Sums, Totals};
 use proto::money::ExactSum;
 use proto::task::CommitUnit;
-use proto::time::{BillingPeriod, UnitDate};
+use proto::time::UnitDate;
 use runtime::worker::TaskContext;
 
 use super::plan::Work;
@@ -15,34 +15,6 @@ use super::totals::{self, Stored};
 use crate::error::EmitterError;
 use crate::sql;
 use crate::wire::PgDate;
-
-/// From which block on the lines and the rows of each month will lie that are stored from now on, and a date of it.
-#[derive(Debug)]
-pub struct Starts(BTreeMap<BillingPeriod, (UnitDate, [i64; 2])>);
-
-impl Starts {
-    /// To be asked before anything is stored.
-    ///
-    /// # Errors
-    /// When Postgres fails.
-    pub async fn of(
-        transaction: &Transaction<'_>,
-        works: &[Work<'_>],
-    ) -> Result<Self, EmitterError> {
-        let mut starts = BTreeMap::new();
-        for date in works.iter().map(|work| work.unit.date) {
-            if starts.contains_key(&date.period()) {
-                continue;
-            }
-            let found =
-                transaction.query_typed(sql::FIRST_BLOCKS, &[(&PgDate(date), Type::DATE)]).await;
-            let found = found.map_err(EmitterError::sql("look where rows will lie"))?;
-            let blocks = found.first().map_or([0; 2], |row| [row.get(0), row.get(1)]);
-            starts.insert(date.period(), (date, blocks));
-        }
-        Ok(Self(starts))
-    }
-}
 
 /// What a manifest says of a unit's lines or rows.
 struct Expected<'a> {
@@ -62,47 +34,42 @@ pub async fn verify(
     context: &TaskContext,
     transaction: &Transaction<'_>,
     works: &[Work<'_>],
-    starts: &Starts,
 ) -> Result<(), EmitterError> {
-    // Each month has partitions of its own.
-    for (month, (_, [lines_from, rows_from])) in &starts.0 {
-        let of_month = || works.iter().filter(|work| work.unit.date.period() == *month);
-        let lines: Vec<_> = of_month()
-            .filter(|work| work.store_lines)
-            .map(|work| Expected {
-                unit: work.unit,
-                what: "lines",
-                generation: work.lines_generation,
-                items: work.unit.lines.items,
-                totals: &work.unit.lines.totals,
-            })
-            .collect();
-        let rows: Vec<_> = of_month()
-            .map(|work| Expected {
-                unit: work.unit,
-                what: "rows",
-                generation: work.unit.generation.0,
-                items: work.unit.rows.items,
-                totals: &work.unit.rows.totals,
-            })
-            .collect();
-        all_agree(context, transaction, sql::SUM_BILLING, *lines_from, &lines).await?;
-        all_agree(context, transaction, sql::SUM_FACTS, *rows_from, &rows).await?;
-    }
-    Ok(())
+    let lines: Vec<_> = works
+        .iter()
+        .filter(|work| work.store_lines)
+        .map(|work| Expected {
+            unit: work.unit,
+            what: "lines",
+            generation: work.lines_generation,
+            items: work.unit.lines.items,
+            totals: &work.unit.lines.totals,
+        })
+        .collect();
+    let rows: Vec<_> = works
+        .iter()
+        .map(|work| Expected {
+            unit: work.unit,
+            what: "rows",
+            generation: work.unit.generation.0,
+            items: work.unit.rows.items,
+            totals: &work.unit.rows.totals,
+        })
+        .collect();
+    all_agree(context, transaction, sql::SUM_BILLING, &lines).await?;
+    all_agree(context, transaction, sql::SUM_FACTS, &rows).await
 }
 
 async fn all_agree(
     context: &TaskContext,
     transaction: &Transaction<'_>,
     statement: &str,
-    from: i64,
     all: &[Expected<'_>],
 ) -> Result<(), EmitterError> {
     if all.is_empty() {
         return Ok(());
     }
-    agree(all, &sums(context, transaction, statement, from, all).await?)
+    agree(all, &sums(context, transaction, statement, all).await?)
 }
 
 fn agree(all: &[Expected<'_>], stored: &ByUnit) -> Result<(), EmitterError> {
@@ -126,19 +93,16 @@ async fn sums(
     context: &TaskContext,
     transaction: &Transaction<'_>,
     statement: &str,
-    from: i64,
     all: &[Expected<'_>],
 ) -> Result<ByUnit, EmitterError> {
     let (tenant, source) = (context.tenant().as_str(), context.source().as_str());
     let dates: Vec<PgDate> = all.iter().map(|expected| PgDate(expected.unit.date)).collect();
     let generations: Vec<i64> = all.iter().map(|expected| expected.generation).collect();
-    let from = format!("({from},0)");
     let key = [
         (&tenant as _, Type::TEXT),
         (&source as _, Type::TEXT),
         (&dates as _, Type::DATE_ARRAY),
         (&generations as _, Type::INT8_ARRAY),
-        (&from as _, Type::TEXT),
     ];
     let rows = transaction
         .query_typed(statement, &key)

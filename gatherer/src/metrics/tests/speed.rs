@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::*;
 
 #[tokio::test]
-#[ignore = "measures"]
+#[ignore = "measures: cargo test --release -p gatherer --features http a_million_samples -- --ignored --nocapture"]
 async fn a_million_samples() {
     let mut series = String::new();
     for n in 0..41_667 {
