@@ -119,7 +119,8 @@ pub async fn allocate(
     rows.write(last).await?;
     let manifest = rows.finish(&unit.lines.totals).await?;
     let (date, generation) = (unit.date, unit.generation);
-    Ok(Published { date, generation, manifest, warnings, lacking: None, drivers })
+    let identities = Vec::new();
+    Ok(Published { date, generation, manifest, warnings, lacking: None, drivers, identities })
 }
 
 async fn weigh(mut allocator: UnitAllocator, payload: Bytes) -> Result<UnitAllocator, UnitFailure> {

@@ -157,6 +157,10 @@ impl Leader {
     pub(crate) async fn tasks_send(&self, tasks: Vec<Outgoing>) -> Result<(), StateError> {
         let mut sent = Vec::with_capacity(tasks.len());
         for task in tasks {
+            if let Err(error) = self.inventory_send(&task.inventory).await {
+                tracing::warn!(error = proto::fault::chain(&error), "failed to send an inventory");
+                break;
+            }
             match self.bus.send_task(&task.subject, task.message).await {
                 Ok(_) => sent.push(task.subject),
                 // Of another database, before this one was made anew: Postgres alone says what is out.
@@ -208,8 +212,15 @@ impl Leader {
                 SourceSettings::Synthetic(_)
                     | SourceSettings::SelfManagedKafka(_)
                     | SourceSettings::GenericMetrics(_)
+                    | SourceSettings::ConfluentCloud(_)
             )
         )
+    }
+
+    /// Whether resolutions of a source are made from its inventory.
+    pub(crate) fn reads_inventory(&self, tenant: &TenantId, source: &SourceId) -> bool {
+        let source = self.config(tenant).and_then(|entry| entry.config.source(source));
+        source.is_some_and(|s| matches!(s.settings, SourceSettings::ConfluentCloud(_)))
     }
 
     pub(crate) async fn month_ensure(&mut self, date: UnitDate) -> Result<(), StateError> {

@@ -9,6 +9,7 @@
 //! | [`apply`] | reports in |
 //! | [`sweep`] | tasks out |
 //! | `drive` | weights that the ledger adds up, and who is calculated again because of them |
+//! | `snapshot` | the inventory of a time, for who resolves |
 //! | [`keeper`] | the actor that owns the core |
 //! | [`life`] | lead, loop, drain |
 //! | [`migrate`] | the schema |
@@ -23,6 +24,7 @@ pub mod keeper;
 pub mod leader;
 pub mod life;
 pub mod migrate;
+mod snapshot;
 pub mod store;
 pub mod sweep;
 

@@ -254,6 +254,7 @@ impl Leader {
         let generations = StateStore::generations_draw_in_txn(txn, units.len()).await?;
         let numbered = || units.iter().zip(generations.iter().copied());
         let config = units.first().map(|unit| unit.config).unwrap_or_default();
+        let mut messages = Vec::new();
         let (step, event, task) = match work {
             Work::Resolve => {
                 let inventory = StateStore::inventory_in_force_in_txn(txn, at).await?;
@@ -264,7 +265,10 @@ impl Leader {
                     lines: unit.lines.clone(),
                     inventory,
                 };
-                let task = Task::Resolve(Resolve { config, units: numbered().map(unit).collect() });
+                let (inventory, batches) = self.inventory_of(txn, at, &units, &generations).await?;
+                messages = batches;
+                let units = numbered().map(unit).collect();
+                let task = Task::Resolve(Resolve { config, units, inventory });
                 (Step::Resolve, UnitEvent::ResolveSent, task)
             }
             Work::Allocate => {
@@ -313,7 +317,7 @@ impl Leader {
         for (unit, generation) in numbered() {
             StateStore::unit_dispatch_in_txn(txn, unit, event, generation, &out.subject).await?;
         }
-        Ok(Some(out))
+        Ok(Some(Outgoing { inventory: messages, ..out }))
     }
 
     async fn plan_emissions(

@@ -28,6 +28,9 @@ pub enum GatherError {
     /// NATS, or a message that cannot be made.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The inventory that came with a resolve task.
+    #[error("the inventory to resolve with cannot be read: {0}: it is sent anew")]
+    Inventory(String),
     /// The tenant's configuration does not fit the task.
     #[error("{0}")]
     Config(String),
@@ -55,7 +58,9 @@ impl GatherError {
             #[cfg(feature = "http")]
             Self::Metrics(error) => error.class(),
             Self::Data(error) => error.class(),
-            Self::Spool(_) | Self::Stopped | Self::Thread(_) => FailureClass::Transient,
+            Self::Spool(_) | Self::Stopped | Self::Thread(_) | Self::Inventory(_) => {
+                FailureClass::Transient
+            }
             Self::Config(_) | Self::Unbalanced(_) => FailureClass::Data,
         }
     }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto::envelope::BATCH_BYTES;
 use proto::fault::chain;
 use proto::hash::Hash128;
 use proto::inventory::{GatheredInventory, Identity, InventoryBatch, Resource};
@@ -149,37 +148,7 @@ impl Listed {
 
     /// In batches, in order.
     fn batches(self) -> Vec<InventoryBatch> {
-        let mut batches = vec![InventoryBatch::default()];
-        let mut bytes = 0;
-        let mut room = |size: usize, batches: &mut Vec<InventoryBatch>| {
-            if bytes > 0 && bytes + size > BATCH_BYTES {
-                bytes = 0;
-                batches.push(InventoryBatch::default());
-            }
-            bytes += size;
-        };
-        let pairs = |attributes: &BTreeMap<String, String>| -> usize {
-            attributes.iter().map(|(name, value)| name.len() + value.len() + 8).sum()
-        };
-        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        for resource in self.resources.into_values() {
-            let Resource { id, kind, display_name, parent, owner, attributes, .. } = &resource;
-            let texts = text(display_name) + text(parent) + text(owner);
-            room(120 + id.len() + kind.len() + texts + pairs(attributes), &mut batches);
-            if let Some(batch) = batches.last_mut() {
-                batch.resources.push(resource);
-            }
-        }
-        for identity in self.identities.into_values() {
-            let Identity { id, kind, display_name, attributes, .. } = &identity;
-            let size = 100 + id.len() + kind.len() + text(display_name) + pairs(attributes);
-            room(size, &mut batches);
-            if let Some(batch) = batches.last_mut() {
-                batch.identities.push(identity);
-            }
-        }
-        batches.retain(|batch| !batch.resources.is_empty() || !batch.identities.is_empty());
-        batches
+        InventoryBatch::cut(self.resources.into_values(), self.identities.into_values())
     }
 }
 
@@ -216,8 +185,7 @@ pub async fn inventory(
     let mut writer = BatchWriter::of_inventory(&context.bus, tenant, source, generation, attempt);
     listed.hashes().for_each(|hash| writer.manifest.add_item(hash));
     for batch in listed.batches() {
-        let items = batch.resources.len() + batch.identities.len();
-        writer.write(&batch, items).await?;
+        writer.write(&batch, batch.items()).await?;
         request.watch.tick()?;
     }
     (told.found, told.unchanged) = (writer.finish().await?, false);
@@ -227,6 +195,7 @@ pub async fn inventory(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proto::envelope::BATCH_BYTES;
 
     fn resource(kind: &str, id: &str, owner: Option<&str>) -> Resource {
         Resource {

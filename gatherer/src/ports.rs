@@ -8,7 +8,7 @@
 //! | [`ServiceHandler`] | lists the resources and identities of one service of the source |
 //! | [`IdentityResolver`] | says who could have caused the costs of a date |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,13 +16,13 @@ use futures_util::future::BoxFuture;
 use proto::config::TenantConfig;
 use proto::hash::Hash128;
 use proto::ids::{SourceId, TenantId};
-use proto::inventory::InventoryBatch;
+use proto::inventory::{Identity, InventoryBatch};
 use proto::line::BillingLineItem;
 use proto::manifest::Totals;
 use proto::report::{QuarantinedRecord, Warning};
 use proto::resolution::IdentityResolution;
 use proto::task::Gather;
-use proto::time::UnitDate;
+use proto::time::{UnitDate, UtcSeconds};
 use runtime::worker::Progress;
 
 use crate::error::GatherError;
@@ -138,15 +138,51 @@ pub struct Received {
 
 /// Says who could have caused the costs of a date.
 pub trait IdentityResolver: Send + Sync {
+    /// Whether it looks at the lines of the date and at the inventory: they are read for it then.
+    fn looks_at_lines(&self) -> bool {
+        false
+    }
     /// Hands the resolutions of a date to `take`, always in the same order. Called on a thread that may block.
     ///
     /// # Errors
     /// When the facts cannot be had; what `take` answers otherwise.
     fn resolve(
         &self,
-        date: UnitDate,
+        request: &ResolveRequest,
         take: &mut dyn FnMut(IdentityResolution) -> Result<(), GatherError>,
     ) -> Result<Resolved, GatherError>;
+}
+
+/// What a resolver is asked.
+#[derive(Debug, Clone)]
+pub struct ResolveRequest {
+    /// The date.
+    pub date: UnitDate,
+    /// What its lines ask for, where the resolver looks at them.
+    pub wanted: BTreeSet<Wanted>,
+    /// The inventory of the time, where the resolver looks at lines: each stretch of a lifetime is an item of its own.
+    pub inventory: Arc<InventoryBatch>,
+}
+
+impl ResolveRequest {
+    /// Of a date, for who looks at nothing else.
+    #[must_use]
+    pub fn of(date: UnitDate) -> Self {
+        Self { date, wanted: BTreeSet::new(), inventory: Arc::default() }
+    }
+}
+
+/// A resolution that lines ask for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wanted {
+    /// Start of their charge period, inclusive.
+    pub start: UtcSeconds,
+    /// End of their charge period, exclusive.
+    pub end: UtcSeconds,
+    /// What they name it by.
+    pub key: String,
+    /// The type of product that they are about; empty: they do not say.
+    pub product_type: String,
 }
 
 /// How well a date was resolved.
@@ -154,6 +190,8 @@ pub trait IdentityResolver: Send + Sync {
 pub struct Resolved {
     /// What could not be had, and why: the resolutions do without it for now.
     pub lacking: Vec<String>,
+    /// Identities in them that no inventory lists, of type [`proto::inventory::MADE_UP`], sorted by id.
+    pub identities: Vec<Identity>,
 }
 
 /// Connects work on a blocking thread with the task that asked for it.

@@ -1,25 +1,30 @@
 //! Resolves units: who could have caused their costs, as batches of resolutions.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proto::envelope::BATCH_BYTES;
 use proto::fault::chain;
-use proto::report::{Failed, Published, Report};
+use proto::inventory::InventoryBatch;
+use proto::line::{LineBatch, cell};
+use proto::report::{Failed, Published, Report, Warning};
 use proto::resolution::{IdentityResolution, ResolutionBatch};
 use proto::subject::Stream;
 use proto::task::{Resolve, ResolveUnit};
-use proto::time::UnitDate;
-use runtime::data::BatchWriter;
+use proto::time::UtcSeconds;
+use runtime::data::{BatchReader, BatchWriter, DataError};
 use runtime::worker::TaskContext;
 use tokio::sync::mpsc;
 
 use crate::error::GatherError;
-use crate::ports::{EcosystemPlugin, IdentityResolver, Resolved, Watch};
+use crate::ports::{EcosystemPlugin, IdentityResolver, ResolveRequest, Resolved, Wanted, Watch};
 
 /// Batches made ahead of publishing.
 const BATCHES_AHEAD: usize = 3;
 /// Characters that are told of what could not be had.
 const LACKING_CHARS: usize = 2_000;
+/// Identities of a unit that no inventory lists and that are stored: a report carries so many.
+const MADE_UP_MAX: usize = 500;
 
 /// Resolves every unit of a task; units that fail are reported beside the good ones.
 pub async fn resolve(
@@ -29,8 +34,15 @@ pub async fn resolve(
     watch: &Watch,
 ) -> Vec<Report> {
     let (mut resolved, mut reports) = (Vec::new(), Vec::new());
+    let inventory = inventory(context, task).await.map(Arc::new);
     for unit in &task.units {
-        match publish(context, Arc::clone(&plugin), unit, watch).await {
+        let published = match &inventory {
+            Ok(inventory) => {
+                publish(context, Arc::clone(&plugin), (unit, Arc::clone(inventory)), watch).await
+            }
+            Err(reason) => Err(GatherError::Inventory(reason.clone())),
+        };
+        match published {
             Ok(published) => resolved.push(published),
             Err(error) => reports.push(Report::Failed(Failed {
                 step: "resolve".to_owned(),
@@ -46,13 +58,60 @@ pub async fn resolve(
     reports
 }
 
+/// The inventory that came with the task. That it is gone heals by itself: the work is sent again, with another one.
+async fn inventory(context: &TaskContext, task: &Resolve) -> Result<InventoryBatch, String> {
+    let mut all = InventoryBatch::default();
+    let Some(manifest) = &task.inventory else { return Ok(all) };
+    let (tenant, source) = (context.tenant(), context.source());
+    let mut reader =
+        BatchReader::<InventoryBatch>::of_inventory(&context.bus, tenant, source, manifest);
+    while let Some(batch) = reader.next().await.map_err(|error| chain(&error))? {
+        all.resources.extend(batch.resources);
+        all.identities.extend(batch.identities);
+        context.progress.tick();
+    }
+    Ok(all)
+}
+
+/// What the lines of a unit ask for: as much as there are resources in it, however many lines.
+async fn wanted(
+    context: &TaskContext,
+    unit: &ResolveUnit,
+) -> Result<BTreeSet<Wanted>, GatherError> {
+    let (tenant, source) = (context.tenant(), context.source());
+    let (bus, lines) = (&context.bus, &unit.lines);
+    let mut reader =
+        BatchReader::<LineBatch>::new(bus, Stream::Line, tenant, source, unit.date, lines);
+    let mut wanted = BTreeSet::new();
+    while let Some(batch) = reader.next().await? {
+        let lines = batch.open().map_err(DataError::from)?;
+        let products = lines.cell(cell::PRODUCT_TYPE);
+        for at in 0..lines.len() {
+            let key = lines.resolution_key.as_ref().and_then(|keys| keys.get(at));
+            let Some(key) = key else { continue };
+            let product = products.and_then(|products| products.get(at)).unwrap_or_default();
+            wanted.insert(Wanted {
+                start: UtcSeconds(lines.charge_start[at]),
+                end: UtcSeconds(lines.charge_end[at]),
+                key: key.to_owned(),
+                product_type: product.to_owned(),
+            });
+        }
+        context.progress.tick();
+    }
+    Ok(wanted)
+}
+
 async fn publish(
     context: &TaskContext,
     plugin: Arc<dyn EcosystemPlugin>,
-    unit: &ResolveUnit,
+    (unit, inventory): (&ResolveUnit, Arc<InventoryBatch>),
     watch: &Watch,
 ) -> Result<Published, GatherError> {
     let (date, generation) = (unit.date, unit.generation);
+    let looks = plugin.identity_resolver().is_some_and(IdentityResolver::looks_at_lines);
+    let wanted = if looks { wanted(context, unit).await? } else { BTreeSet::new() };
+    let request = ResolveRequest { date, wanted, inventory };
     let (sender, mut batches) = mpsc::channel(BATCHES_AHEAD);
     let making = tokio::task::spawn_blocking({
         let watch = watch.clone();
@@ -61,7 +120,7 @@ async fn publish(
                 || GatherError::Config("this kind of source makes no resolutions".to_owned());
             let resolver = plugin.identity_resolver().ok_or_else(none)?;
             let mut take = |batch| sender.blocking_send(batch).map_err(|_| GatherError::Stopped);
-            batched(resolver, date, &watch, &mut take)
+            batched(resolver, &request, &watch, &mut take)
         }
     });
     let (tenant, source) = (context.tenant(), context.source());
@@ -81,13 +140,22 @@ async fn publish(
     }
     let made = making.await.map_err(|e| GatherError::Thread(e.to_string()))??;
     let (manifest, lacking) = (writer.finish().await?, told(made.lacking));
-    Ok(Published { date, generation, manifest, warnings: Vec::new(), lacking, drivers: Vec::new() })
+    let mut identities = made.identities;
+    let mut warnings = Vec::new();
+    if identities.len() > MADE_UP_MAX {
+        let count = (identities.len() - MADE_UP_MAX) as u64;
+        let text = "an identity that no inventory lists is not stored: there are too many of them";
+        warnings.push(Warning { text: text.to_owned(), count });
+        identities.truncate(MADE_UP_MAX);
+    }
+    let drivers = Vec::new();
+    Ok(Published { date, generation, manifest, warnings, lacking, drivers, identities })
 }
 
 /// Hands the resolutions of a date to `take`, a batch at a time.
 fn batched(
     resolver: &dyn IdentityResolver,
-    date: UnitDate,
+    request: &ResolveRequest,
     watch: &Watch,
     take: &mut dyn FnMut(Vec<IdentityResolution>) -> Result<(), GatherError>,
 ) -> Result<Resolved, GatherError> {
@@ -102,7 +170,7 @@ fn batched(
         watch.tick()?;
         take(std::mem::take(&mut items))
     };
-    let resolved = resolver.resolve(date, &mut each)?;
+    let resolved = resolver.resolve(request, &mut each)?;
     if !items.is_empty() {
         take(items)?;
     }
@@ -150,7 +218,13 @@ mod tests {
             batches += 1;
             Ok(())
         };
-        batched(&source, proto::time::FIRST_DATE, &Watch::default(), &mut take).unwrap();
+        batched(
+            &source,
+            &ResolveRequest::of(proto::time::FIRST_DATE),
+            &Watch::default(),
+            &mut take,
+        )
+        .unwrap();
         assert!(count == 5_000 && (5..60).contains(&batches), "{count} in {batches}");
     }
 }

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::envelope::{Body, MessageKind};
+use crate::envelope::{BATCH_BYTES, Body, MessageKind};
 use crate::hash::Hash128;
 use crate::manifest::Manifest;
 use crate::time::UtcSeconds;
+
+/// The type of identities that resolutions name and no inventory lists: an account that is gone, or a word for nobody
+/// known. Their ids say of what type they would be. No gather touches them.
+pub const MADE_UP: &str = "made_up";
 
 /// Something that costs money.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +71,52 @@ pub struct InventoryBatch {
     pub resources: Vec<Resource>,
     /// Identities.
     pub identities: Vec<Identity>,
+}
+
+impl InventoryBatch {
+    /// Items in batches of about [`BATCH_BYTES`], in their order.
+    #[must_use]
+    pub fn cut(
+        resources: impl IntoIterator<Item = Resource>,
+        identities: impl IntoIterator<Item = Identity>,
+    ) -> Vec<Self> {
+        let (mut batches, mut bytes) = (vec![Self::default()], 0);
+        let mut room = |size: usize, batches: &mut Vec<Self>| {
+            if bytes > 0 && bytes + size > BATCH_BYTES {
+                bytes = 0;
+                batches.push(Self::default());
+            }
+            bytes += size;
+        };
+        let pairs = |attributes: &BTreeMap<String, String>| -> usize {
+            attributes.iter().map(|(name, value)| name.len() + value.len() + 8).sum()
+        };
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        for resource in resources {
+            let Resource { id, kind, display_name, parent, owner, attributes, .. } = &resource;
+            let texts = text(display_name) + text(parent) + text(owner);
+            room(120 + id.len() + kind.len() + texts + pairs(attributes), &mut batches);
+            if let Some(batch) = batches.last_mut() {
+                batch.resources.push(resource);
+            }
+        }
+        for identity in identities {
+            let Identity { id, kind, display_name, attributes, .. } = &identity;
+            let size = 100 + id.len() + kind.len() + text(display_name) + pairs(attributes);
+            room(size, &mut batches);
+            if let Some(batch) = batches.last_mut() {
+                batch.identities.push(identity);
+            }
+        }
+        batches.retain(|batch| batch.items() > 0);
+        batches
+    }
+
+    /// Number of items.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.resources.len() + self.identities.len()
+    }
 }
 
 /// What the end of a gather says of the source's inventory.

@@ -7,7 +7,7 @@ use crate::driver::{DriverUse, DriverWindow};
 use crate::envelope::{Body, MessageKind};
 use crate::hash::Hash128;
 use crate::ids::{EmitterId, Generation};
-use crate::inventory::GatheredInventory;
+use crate::inventory::{GatheredInventory, Identity};
 use crate::manifest::{Manifest, Totals};
 use crate::money::Amount;
 use crate::time::{UnitDate, UtcSeconds};
@@ -148,6 +148,9 @@ pub struct Published {
     /// What its lines asked drivers for, of rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drivers: Vec<DriverUse>,
+    /// Of resolutions: identities in them that no inventory lists, of type [`crate::inventory::MADE_UP`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identities: Vec<Identity>,
 }
 
 /// A driver whose weights over a window are published.

@@ -103,6 +103,11 @@ pub struct Resolve {
     pub config: Hash128,
     /// The units.
     pub units: Vec<ResolveUnit>,
+    /// Resources and identities that lived while the units' costs arose, as they are stored, on the INVENTORY stream
+    /// under the first unit's generation: each stretch of a lifetime is an item of its own. `None`: the source's kind
+    /// does without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<Manifest>,
 }
 
 /// A unit to resolve.

@@ -10,11 +10,14 @@
 //! | [`focus`] | what FOCUS 1.2 files have to hold |
 //! | [`growth`] | how time and memory grow, as tables and plots |
 //! | [`processes`] | who runs below a process, and how to kill it |
+//! | [`http`], [`confluent`] | a server with the faults that real ones have; an organization at Confluent Cloud |
 //! | [`prometheus`] | a Prometheus server over samples of the test
 
 pub mod columnar;
+pub mod confluent;
 pub mod focus;
 pub mod growth;
+pub mod http;
 pub mod output;
 pub mod processes;
 pub mod program;

@@ -13,7 +13,9 @@ use runtime::data::{BatchReader, DataError};
 
 use super::Source;
 use crate::domain::guard::{Census, Class, Streak, Verdict, judge, lasts_until};
-use crate::domain::inventory::{Entity, Scanned, plan, recount};
+use crate::domain::inventory::{Entity, Scanned, merged, plan, recount};
+use crate::domain::lifetime::Lifetime;
+use crate::domain::unit::UnitEvent;
 use crate::leader::Leader;
 use crate::store::{Counted, StateError, StateStore};
 
@@ -102,7 +104,8 @@ impl Leader {
         }
     }
 
-    /// Applies an inventory, whole. What is missing ends only as the guard allows.
+    /// Applies an inventory, whole. What is missing ends only as the guard allows. Units whose time it now says
+    /// something else of are resolved again.
     pub(super) async fn inventory_apply(
         &self,
         txn: &Transaction<'_>,
@@ -116,6 +119,7 @@ impl Leader {
         let identities =
             if inventory.identities { Scanned::All } else { Scanned::Types([].into()) };
         let changed = entities.is_some();
+        let mut touched = Vec::new();
         let Entities { resources: found_resources, identities: found_identities } =
             entities.unwrap_or_default();
         for (class, found, scanned) in [
@@ -126,14 +130,18 @@ impl Leader {
             let censuses = if changed {
                 let plan = plan(&rows, found, &scanned, by);
                 StateStore::entities_change_in_txn(txn, at, class, generation, &plan).await?;
+                touched.extend(plan.touches());
                 plan.censuses
             } else {
                 recount(&rows, &scanned)
             };
             for (kind, census) in censuses {
-                self.population_judge(txn, at, (class, &kind), (guards, census), by).await?;
+                let first =
+                    self.population_judge(txn, at, (class, &kind), (guards, census), by).await?;
+                touched.extend(first.map(ended_at));
             }
         }
+        self.inventory_touched(txn, at, touched).await?;
         if changed {
             let content = inventory.content();
             StateStore::inventory_put_in_txn(txn, at, generation, content).await?;
@@ -148,19 +156,19 @@ impl Leader {
         (class, kind): (Class, &str),
         (guards, census): (&Guards, Census),
         by: (Generation, UtcSeconds),
-    ) -> Result<(), StateError> {
+    ) -> Result<Option<UtcSeconds>, StateError> {
         let before = StateStore::streak_in_txn(txn, at, (class, kind)).await?;
         let (streak, verdict) = judge(guards, class, before, census, by);
         if streak == before {
-            return Ok(());
+            return Ok(None);
         }
         let upto = match verdict {
             Verdict::Nothing | Verdict::Wait => None,
             Verdict::All => Some(by.1),
             Verdict::Lasting => Some(lasted_since(guards, by.1)),
         };
-        let ended = match upto {
-            None => 0,
+        let (ended, first) = match upto {
+            None => (0, None),
             Some(since) => {
                 let upto = (by.0, since);
                 StateStore::entities_end_in_txn(txn, at, (class, kind), upto, false).await?
@@ -173,8 +181,32 @@ impl Leader {
             tracing::info!(tenant = %at.0, source = %at.1, kind, ended, "what the source no longer has was deleted");
         }
         let waiting = census.missing.saturating_sub(ended);
-        remember(txn, at, (class, kind), (streak, census, waiting), guards, by.1).await
+        remember(txn, at, (class, kind), (streak, census, waiting), guards, by.1).await?;
+        Ok(first)
     }
+
+    /// Puts the units on their way again whose resolutions may be others, now that the inventory says something else of
+    /// these times.
+    pub(super) async fn inventory_touched(
+        &self,
+        txn: &Transaction<'_>,
+        at: Source<'_>,
+        times: Vec<Lifetime>,
+    ) -> Result<(), StateError> {
+        if times.is_empty() || !self.reads_inventory(at.0, at.1) {
+            return Ok(());
+        }
+        for key in StateStore::units_touched_in_txn(txn, at, &merged(times)).await? {
+            StateStore::unit_forget_resolutions_in_txn(txn, &key).await?;
+            StateStore::unit_event_in_txn(txn, &key, UnitEvent::InputsChanged).await?;
+        }
+        Ok(())
+    }
+}
+
+/// All time from then on: of it something else is known where something ended then.
+pub(super) fn ended_at(moment: UtcSeconds) -> Lifetime {
+    Lifetime { from: Some(moment), to: None }
 }
 
 /// What has been missing since then has lasted long enough.

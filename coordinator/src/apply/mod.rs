@@ -24,6 +24,7 @@ use self::inventory::{Decoded, Inventories};
 use crate::domain::backoff::{EQUAL_ERRORS_MAX, pause, without_generation};
 use crate::domain::unit::{UnitEvent, UnitState};
 use crate::leader::Leader;
+use crate::snapshot;
 use crate::store::{Outgoing, StateError, StateStore, UnitRow, lead_check_in_txn};
 
 /// What is to be done once the transaction has committed.
@@ -223,6 +224,10 @@ impl Leader {
             Report::Resolved(units) => {
                 for unit in &units {
                     self.resolved(txn, at, unit).await?;
+                }
+                if self.reads_inventory(at.0, at.1) {
+                    let address = snapshot::address(at, header.generation);
+                    after.purges.push((Stream::Inventory, address));
                 }
             }
             Report::Restored(units) => {

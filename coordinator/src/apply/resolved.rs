@@ -31,6 +31,8 @@ impl Leader {
             if let Some((reason, _, again)) = &lacking {
                 tracing::warn!(unit = %unit.key, reason, ?again, "a date is resolved without all metrics");
             }
+            StateStore::identities_make_up_in_txn(txn, at, done.generation, &done.identities)
+                .await?;
             StateStore::unit_resolved_in_txn(txn, &unit.key, &done.manifest, lacking).await?;
             StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::Resolved).await?;
         }

@@ -9,7 +9,7 @@ use proto::manifest::{ManifestBuilder, Totals};
 use proto::time::UnitDate;
 
 use super::Source;
-use super::inventory::{lasted_since, remember};
+use super::inventory::{ended_at, lasted_since, remember};
 use crate::domain::guard::{Census, Class, Verdict, judge};
 use crate::leader::Leader;
 use crate::store::{ConfigInForce, Decision, StateError, StateStore, pack};
@@ -124,7 +124,12 @@ impl Leader {
                 let population = (class, decision.kind.as_str());
                 if confirmed {
                     let now = StateStore::moment_in_txn(txn).await?;
-                    StateStore::entities_end_in_txn(txn, at, population, (upto, now), true).await
+                    let ended =
+                        StateStore::entities_end_in_txn(txn, at, population, (upto, now), true);
+                    let (ended, first) = ended.await?;
+                    self.inventory_touched(txn, at, first.map(ended_at).into_iter().collect())
+                        .await?;
+                    Ok(ended)
                 } else {
                     StateStore::entities_keep_in_txn(txn, at, population, upto).await
                 }

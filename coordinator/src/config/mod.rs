@@ -19,6 +19,7 @@ use proto::config::{RuleTest, TenantConfig};
 use proto::ids::TenantId;
 
 pub mod built_in;
+pub mod confluent;
 pub mod cost_share;
 pub mod csv_file;
 pub mod driver;

@@ -1,19 +1,18 @@
 //! Sources.
 
 use proto::config::{
-    ConfluentSettings, Duplicates, FocusSettings, HttpAuth, MetricsConfig, SourceConfig,
-    SourceSettings, SyntheticSettings,
+    Duplicates, FocusSettings, MetricsConfig, SourceConfig, SourceSettings, SyntheticSettings,
 };
 use proto::ids::SourceId;
 use proto::line::Measure;
 
 use super::built_in;
+use super::confluent::confluent;
 use super::driver::measure;
 use super::measured;
 use super::metrics;
 use super::problem::Report;
 use super::read::{self, Cx, Map};
-use super::scalar;
 use super::yaml::{Node, Value};
 
 /// Kinds whose costs are measured, and whose settings may stand in a file of their own.
@@ -23,19 +22,6 @@ pub const FOCUS_KEYS: [&str; 5] = ["kind", "files", "cost", "owner", "duplicates
 /// Keys of kind `synthetic`.
 pub const SYNTHETIC_KEYS: [&str; 8] =
     ["kind", "seed", "start", "dates", "resources", "products", "fanout", "identities"];
-/// Keys of kind `confluent_cloud`.
-pub const CONFLUENT_KEYS: [&str; 9] = [
-    "kind",
-    "api_key",
-    "api_secret",
-    "url",
-    "days_per_query",
-    "timeout",
-    "attempts",
-    "concurrency",
-    "response_max",
-];
-
 /// Reads `sources`, sorted by id.
 pub fn sources(node: &Node, cx: &mut Cx<'_>) -> Vec<SourceConfig> {
     let entries = read::entries(node, "`sources`", cx.report).unwrap_or_default();
@@ -127,33 +113,6 @@ fn focus(node: &Node, what: &str, cx: &mut Cx<'_>) -> Option<FocusSettings> {
     })
 }
 
-fn confluent(node: &Node, what: &str, cx: &mut Cx<'_>) -> Option<ConfluentSettings> {
-    let map = Map::read(node, what, &CONFLUENT_KEYS, cx.report)?;
-    let username = map
-        .need("api_key", what, cx.report)
-        .and_then(|node| read::text(node, "`api_key`", cx.report))
-        .map(str::to_owned);
-    let password = map
-        .need("api_secret", what, cx.report)
-        .and_then(|node| metrics::secret(node, "`api_secret`", cx));
-    let auth = username.zip(password);
-    let auth = auth.map(|(username, password)| HttpAuth::Basic { username, password });
-    let url = map.get("url").map_or(Some(ConfluentSettings::URL.to_owned()), |node| {
-        read::parsed(node, "`url`", cx.report, scalar::web_address)
-    });
-    let days = map.get("days_per_query").map_or(Some(ConfluentSettings::DAYS_PER_QUERY), |node| {
-        let days = read::number::<u32>(node, "`days_per_query`", 1, cx.report)?;
-        if days > ConfluentSettings::DAYS_PER_QUERY_MAX {
-            let text = format!("`days_per_query` is {days}: the API answers for a month at most");
-            let mend = format!("write at most {}", ConfluentSettings::DAYS_PER_QUERY_MAX);
-            cx.report.at(&node.at, text, mend);
-        }
-        Some(days)
-    });
-    let server = metrics::server(&map, url, auth, cx);
-    Some(ConfluentSettings { server: server?, days_per_query: days? })
-}
-
 fn synthetic(node: &Node, what: &str, cx: &mut Cx<'_>) -> Option<SyntheticSettings> {
     let map = Map::read(node, what, &SYNTHETIC_KEYS, cx.report)?;
     let mut count = |key: &str| {
@@ -191,7 +150,8 @@ fn metrics_of(node: &Node, cx: &mut Cx<'_>) -> Option<MetricsConfig> {
         Some(Value::Text { text, .. }) => text.trim(),
         Some(Value::Null | Value::List(_) | Value::Map(_)) | None => return None,
     };
-    let node = value("metrics").filter(|_| MEASURED_KINDS.contains(&kind))?;
+    let measured = kind == "confluent_cloud" || MEASURED_KINDS.contains(&kind);
+    let node = value("metrics").filter(|_| measured)?;
     if let Value::Null = node.value { None } else { metrics::metrics(node, cx) }
 }
 

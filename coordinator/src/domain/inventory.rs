@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::hash::Hash128;
 use proto::ids::Generation;
-use proto::inventory::{Identity, Resource};
+use proto::inventory::{Identity, MADE_UP, Resource};
 use proto::time::UtcSeconds;
 
 use super::guard::Census;
@@ -12,6 +12,12 @@ use super::lifetime::{Change, Found, Known, Lifetime, Missing, meet};
 
 /// The type of identities that are ours: no gather touches them.
 pub const SYSTEM: &str = "system";
+
+/// Whether entities of a type are ours.
+#[must_use]
+pub fn is_ours(kind: &str) -> bool {
+    kind == SYSTEM || kind == MADE_UP
+}
 
 /// Type and id.
 pub type Key = (String, String);
@@ -126,13 +132,13 @@ pub fn plan(
     let mut plan = Plan::default();
     let mut found: BTreeMap<Key, Entity> = found
         .into_iter()
-        .filter(|entity| entity.key.0 != SYSTEM)
+        .filter(|entity| !is_ours(&entity.key.0))
         .map(|entity| (entity.key.clone(), entity))
         .collect();
     if let Scanned::Types(types) = scanned {
         plan.censuses = types.iter().map(|kind| (kind.clone(), NOBODY)).collect();
     }
-    for row in rows.iter().filter(|row| row.key.0 != SYSTEM) {
+    for row in rows.iter().filter(|row| !is_ours(&row.key.0)) {
         plan.meet(row, found.remove(&row.key), scanned, by);
     }
     for entity in found.into_values() {
@@ -154,11 +160,27 @@ pub fn recount(rows: &[Row], scanned: &Scanned) -> BTreeMap<String, Census> {
         Scanned::All => BTreeMap::new(),
     };
     let running = rows.iter().filter(|row| row.known.life.to.is_none());
-    for row in running.filter(|row| row.key.0 != SYSTEM && scanned.has(&row.key.0)) {
+    for row in running.filter(|row| !is_ours(&row.key.0) && scanned.has(&row.key.0)) {
         let census = censuses.entry(row.key.0.clone()).or_insert(NOBODY);
         count(census, row.known.missing.is_some(), row.kept);
     }
     censuses
+}
+
+/// Times without overlap that cover the same.
+#[must_use]
+pub fn merged(mut times: Vec<Lifetime>) -> Vec<Lifetime> {
+    times.sort_by_key(|life| life.from);
+    let mut all: Vec<Lifetime> = Vec::new();
+    for life in times {
+        match all.last_mut() {
+            Some(last) if last.to.is_none_or(|to| life.from.is_none_or(|from| from <= to)) => {
+                last.to = last.to.zip(life.to).map(|(a, b)| a.max(b));
+            }
+            _ => all.push(life),
+        }
+    }
+    all
 }
 
 /// Counts one that lived before; one that a person keeps counts neither as living nor as missing.
@@ -171,6 +193,12 @@ fn count(census: &mut Census, missing: bool, kept: bool) {
 }
 
 impl Plan {
+    /// The times of which it says something else than before.
+    #[must_use]
+    pub fn touches(&self) -> Vec<Lifetime> {
+        merged(self.opens.iter().map(|(_, life)| *life).collect())
+    }
+
     /// Counts one that the gather found living and that was not known to live.
     fn find(&mut self, entity: &Entity, scanned: &Scanned) {
         if scanned.has(&entity.key.0) {

@@ -257,23 +257,28 @@ impl StateStore {
     }
 
     /// Ends what is missing of a type: what was missed by gather `upto` or before, at `since` or before, and what a
-    /// person keeps only where asked. Gives how many.
+    /// person keeps only where asked. Gives how many, and when the first of them ended.
     pub(crate) async fn entities_end_in_txn(
         txn: &Transaction<'_>,
         (tenant, source): Source<'_>,
         (class, kind): (Class, &str),
         (upto, since): (Generation, UtcSeconds),
         kept_too: bool,
-    ) -> Result<u64, StateError> {
+    ) -> Result<(u64, Option<UtcSeconds>), StateError> {
         let table = table(class);
         let sql = format!(
-            "update {table} set valid_to = greatest(ends_at, valid_from + interval '1 second')
-             where tenant = $1 and source = $2 and type = $3 and {MISSING} and missing_generation <= $4
-               and missing_since <= to_timestamp($5::bigint) and ($6 or not kept)"
+            "with ended as (update {table} set valid_to = greatest(ends_at, valid_from + interval '1 second')
+               where tenant = $1 and source = $2 and type = $3 and {MISSING} and missing_generation <= $4
+                 and missing_since <= to_timestamp($5::bigint) and ($6 or not kept) returning valid_to)
+             select count(*), extract(epoch from min(valid_to))::bigint from ended"
         );
         let parameters: [&(dyn ToSql + Sync); 6] =
             [&tenant.as_str(), &source.as_str(), &kind, &upto.0, &since.0, &kept_too];
-        execute(txn, "end what is missing", &sql, &parameters).await
+        let rows = query(txn, "end what is missing", &sql, &parameters).await?;
+        let first = rows.first();
+        let count = first.map_or(0, |row| row.get::<_, i64>(0));
+        let earliest = first.and_then(|row| row.get::<_, Option<i64>>(1));
+        Ok((u64::try_from(count).unwrap_or(0), earliest.map(UtcSeconds)))
     }
 
     /// A person keeps what was missed by gather `upto` or before. Gives how many.

@@ -9,6 +9,7 @@ mod inventory;
 mod lead;
 mod remove;
 mod run;
+mod snapshot;
 mod task;
 mod unit;
 

@@ -18,6 +18,9 @@ pub struct Outgoing {
     pub subject: String,
     /// What.
     pub message: Bytes,
+    /// Batches of an inventory that are published before it: subject and message. Only the first sending has them: who
+    /// then finds them gone fails, and the work is sent anew.
+    pub inventory: Vec<(String, Bytes)>,
 }
 
 impl StateStore {
@@ -66,7 +69,7 @@ impl StateStore {
             &[&subject, &tenant, &source, &step, &generation.0, &message],
         )
         .await?;
-        Ok(Outgoing { subject, message: message.into() })
+        Ok(Outgoing { subject, message: message.into(), inventory: Vec::new() })
     }
 
     /// Deletes tasks that no unit, source, driver or emission waits for; gives their subjects.
@@ -121,6 +124,7 @@ impl StateStore {
         let outgoing = |row: &deadpool_postgres::tokio_postgres::Row| Outgoing {
             subject: row.get(0),
             message: Bytes::from(row.get::<_, Vec<u8>>(1)),
+            inventory: Vec::new(),
         };
         Ok(rows.iter().map(outgoing).collect())
     }

@@ -27,7 +27,7 @@ mod tests;
 
 pub use outcome::{MetricsError, MetricsOutcome};
 pub use query::{MetricQuery, Sampling, Shape, Window};
-pub use table::{MetricTable, Sample, Series};
+pub use table::{MetricTable, Sample, Series, amounts};
 
 /// Answers queries.
 pub trait MetricsSource: Send + Sync {

@@ -85,6 +85,28 @@ impl MetricTable {
     }
 }
 
+/// Usage above nothing, by metric and identity, as amounts. A sum with more digits than an amount holds is told, and
+/// does not count.
+#[must_use]
+pub fn amounts(
+    usage: BTreeMap<(String, String), ExactSum>,
+    lacking: &mut Vec<String>,
+) -> Vec<(String, String, Amount)> {
+    let mut all = Vec::with_capacity(usage.len());
+    for ((metric, identity), sum) in usage {
+        if sum.is_negative() || sum.is_zero() {
+            continue;
+        }
+        match sum.priced(Amount::ONE, 1, 1) {
+            Some(value) => all.push((metric, identity, value)),
+            None => lacking.push(format!(
+                "the usage of {identity} in {metric} is too large: divide it in the query"
+            )),
+        }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

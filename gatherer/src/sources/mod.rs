@@ -25,7 +25,7 @@ pub fn plugin(config: &SourceConfig) -> Result<Box<dyn EcosystemPlugin>, GatherE
         SourceSettings::GenericMetrics(settings) => measured(config, settings, "Metrics"),
         #[cfg(feature = "http")]
         SourceSettings::ConfluentCloud(settings) => {
-            Ok(Box::new(confluent::Confluent::new(settings)?))
+            Ok(Box::new(confluent::Confluent::new(settings, config.metrics.as_ref())?))
         }
         #[cfg(not(feature = "http"))]
         SourceSettings::ConfluentCloud(_) => Err(GatherError::Config(format!(

@@ -54,7 +54,7 @@ mod visible;
 #[cfg(test)]
 mod tests;
 
-pub use confluent::ConfluentSettings;
+pub use confluent::{ConfluentSettings, FlinkRegion};
 pub use driver::{CostWindow, Driver, MetricOwner, SourceScope};
 pub use emitter::{Aggregation, EmitterConfig, FileFormat};
 pub use field::{Field, FieldError};

@@ -1,7 +1,7 @@
 //! Reports: every variant.
 
 use proto::ids::{EmitterId, Generation};
-use proto::inventory::GatheredInventory;
+use proto::inventory::{GatheredInventory, Identity, MADE_UP};
 use proto::report::{
     Committed, Emitted, Failed, FailureClass, GatherDone, GatheredDate, GatheredHash, Published,
     QuarantinedRecord, Removed, Report, Restored, Warning,
@@ -24,7 +24,11 @@ fn word(report: &Report) -> &'static str {
         }
         Report::GatherDone(done) if done.inventory.is_none() => "gather_done_columns",
         Report::GatherDone(_) => "gather_done_inventory",
-        Report::Resolved(_) => "resolved",
+        // As before it named identities, and since.
+        Report::Resolved(units) if units.iter().all(|unit| unit.identities.is_empty()) => {
+            "resolved"
+        }
+        Report::Resolved(_) => "resolved_identities",
         Report::Allocated(_) => "allocated",
         Report::Restored(_) => "restored",
         Report::Driver(_) => "driver",
@@ -49,6 +53,7 @@ pub fn cases() -> Vec<Case> {
         gather_done(&["x_Discount"], None),
         gather_done(&[], Some(inventory())),
         Report::Resolved(vec![published()]),
+        Report::Resolved(vec![Published { identities: vec![made_up()], ..published() }]),
         Report::Allocated(vec![published(), Published { warnings: vec![], ..published() }]),
         restored(),
         committed(),
@@ -118,6 +123,18 @@ fn published() -> Published {
         warnings: vec![Warning { text: "owner `x` is not listed".into(), count: 1 }],
         lacking: None,
         drivers: vec![],
+        identities: vec![],
+    }
+}
+
+fn made_up() -> Identity {
+    Identity {
+        id: "service_account:sa-9".into(),
+        kind: MADE_UP.into(),
+        display_name: Some("Unknown service_account".into()),
+        created_at: None,
+        deleted_at: None,
+        attributes: [("type".to_owned(), "service_account".to_owned())].into(),
     }
 }
 

@@ -17,7 +17,9 @@ fn word(task: &Task) -> &'static str {
         // As it was before it named an inventory, and since.
         Task::Gather(task) if task.inventory.is_none() => "gather",
         Task::Gather(_) => "gather_inventory",
-        Task::Resolve(_) => "resolve",
+        // As before it named an inventory, and since.
+        Task::Resolve(task) if task.inventory.is_none() => "resolve",
+        Task::Resolve(_) => "resolve_inventory",
         Task::Driver(_) => "driver",
         Task::Allocate(_) => "allocate",
         Task::Commit(_) => "commit",
@@ -32,7 +34,8 @@ pub fn cases() -> Vec<Case> {
     let tasks = [
         gather(None),
         gather(Some(hash("inventory"))),
-        resolve(),
+        resolve(None),
+        resolve(Some(manifest())),
         driver(),
         allocate(),
         commit(),
@@ -76,14 +79,14 @@ fn gather(inventory: Option<Hash128>) -> Task {
     })
 }
 
-fn resolve() -> Task {
+fn resolve(inventory: Option<Manifest>) -> Task {
     let unit = ResolveUnit {
         date: day("2024-09-30"),
         generation: Generation(42),
         lines: manifest(),
         inventory: Some(Generation(40)),
     };
-    Task::Resolve(Resolve { config: hash("config"), units: vec![unit] })
+    Task::Resolve(Resolve { config: hash("config"), units: vec![unit], inventory })
 }
 
 fn driver() -> Task {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use allocator::domain::{DriverWeights, Facts, Program, UnitAllocator};
 use criterion::{BenchmarkId, Criterion, Throughput};
+use gatherer::ports::ResolveRequest;
 use gatherer::sources;
 use proto::envelope::{self, Header};
 use proto::ids::{Attempt, Generation};
@@ -50,7 +51,7 @@ impl Date {
             found.push(resolution);
             Ok(())
         };
-        resolver.resolve(day, &mut take).expect("resolutions");
+        resolver.resolve(&ResolveRequest::of(day), &mut take).expect("resolutions");
         let batches = found.chunks(RESOLUTIONS).map(ResolutionBatch::new);
         let resolutions = batches.map(|batch| message(&world, &batch)).collect();
         Self { world, day, lines, resolutions }

@@ -17,6 +17,7 @@ mod bytes;
 mod changes;
 mod columnar;
 mod compare;
+mod confluent;
 mod drivers;
 mod explain;
 mod focus;

@@ -115,6 +115,7 @@ pub fn resolve(units: &[(UnitDate, i64, &Manifest)]) -> Task {
     Task::Resolve(Resolve {
         config: config().config_hash().unwrap(),
         units: units.iter().map(unit).collect(),
+        inventory: None,
     })
 }
 

@@ -84,6 +84,7 @@ fn published(generation: Generation, manifest: proto::manifest::Manifest) -> Rep
         warnings: vec![],
         lacking: None,
         drivers: vec![],
+        identities: vec![],
     }])
 }
 
@@ -320,7 +321,9 @@ async fn what_an_allocation_warns_of_is_kept() {
     let manifest = rows(generation, Attempt(4), "10");
     let warnings = vec![Warning { text: "owner `chekout` is not listed".into(), count: 3 }];
     let date = DAY.parse().unwrap();
-    let done = Published { date, generation, manifest, warnings, lacking: None, drivers: vec![] };
+    let (drivers, identities) = (vec![], vec![]);
+    let done =
+        Published { date, generation, manifest, warnings, lacking: None, drivers, identities };
     desk.report(generation, Attempt(4), &Report::Allocated(vec![done])).await;
     desk.apply().await;
     let stored = "select 1 from pipeline_state where warnings @> '[{\"count\": 3, \"text\": \"owner `chekout` is not listed\"}]'";

@@ -33,8 +33,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::{
-        cost_share, driver, emitter, matching, measured, metrics, owner, params, rule, settings,
-        source, stated, table, tag, tenant, tier, trial,
+        confluent, cost_share, driver, emitter, matching, measured, metrics, owner, params, rule,
+        settings, source, stated, table, tag, tenant, tier, trial,
     };
     use super::json_schema;
 
@@ -61,7 +61,8 @@ mod tests {
         same("AllocatorParams", &params::PARAM_KEYS);
         same("FocusSource", &source::FOCUS_KEYS);
         same("SyntheticSource", &source::SYNTHETIC_KEYS);
-        same("ConfluentSource", &source::CONFLUENT_KEYS);
+        same("ConfluentSource", &confluent::CONFLUENT_KEYS);
+        same("FlinkRegion", &confluent::FLINK_KEYS);
         same("Metrics", &metrics::METRICS_KEYS);
         same("KafkaSource", &measured::KAFKA_KEYS);
         same("GenericSource", &measured::GENERIC_KEYS);

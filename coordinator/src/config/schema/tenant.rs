@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::super::emitter::FOCUS_VERSIONS;
 
 use super::measured::{GenericSource, KafkaSource};
+use super::metrics::Metrics;
 use super::rules::{Decimal, Driver, OneOrMany, Rule, Test, Text, one_of};
 
 /// Everything that is configured for one tenant.
@@ -83,7 +84,7 @@ pub enum Source {
     /// Anything that has metrics.
     Generic(Box<GenericSource>),
     /// An organization at Confluent Cloud.
-    ConfluentCloud(ConfluentSource),
+    ConfluentCloud(Box<ConfluentSource>),
 }
 
 /// FOCUS Cost and Usage files.
@@ -151,6 +152,11 @@ pub struct ConfluentSource {
     pub api_key: String,
     /// Where its secret is found: `${VAR}` or `file:/path`. The secret itself may not stand here.
     pub api_secret: String,
+    /// Where its metrics come from, as Confluent's export gives them; left out: what is shared by usage is shared by who
+    /// could have caused it.
+    pub metrics: Option<Metrics>,
+    /// Where the statements of Flink are listed, region by region; left out: nobody knows whose statements run.
+    pub flink: Option<Vec<FlinkRegion>>,
     /// Another address of the API; left out: `https://api.confluent.cloud`.
     pub url: Option<String>,
     /// Days of the bill that one question asks for, 1 to 28; left out: 15.
@@ -163,6 +169,22 @@ pub struct ConfluentSource {
     pub concurrency: Option<Text>,
     /// The largest answer that is read; left out: `64MiB`.
     pub response_max: Option<String>,
+}
+
+/// A region of Flink.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct FlinkRegion {
+    /// As compute pools name it: `aws`.
+    pub cloud: String,
+    /// As compute pools name it: `eu-west-1`.
+    pub region: String,
+    /// Id of an API key of that region.
+    pub api_key: String,
+    /// Where its secret is found: `${VAR}` or `file:/path`. The secret itself may not stand here.
+    pub api_secret: String,
+    /// Another address of the region's server; left out: `https://flink.REGION.CLOUD.confluent.cloud`.
+    pub url: Option<String>,
 }
 
 /// The kind.

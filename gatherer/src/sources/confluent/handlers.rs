@@ -1,9 +1,11 @@
 //! The services of Confluent Cloud, and what each of them lists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use proto::config::FlinkRegion;
 use proto::inventory::{InventoryBatch, Resource};
 use serde_json::Value;
 
@@ -11,6 +13,7 @@ use super::inventory::{self, kind};
 use crate::error::GatherError;
 use crate::http::client::Question;
 use crate::http::pages::{self, Place};
+use crate::http::patience::Patience;
 use crate::http::{HttpClient, HttpError};
 use crate::ports::{GatherRequest, ServiceHandler, Watch};
 
@@ -26,26 +29,51 @@ enum Service {
     Connect,
     Ksqldb,
     Flink,
+    /// At servers of their own.
+    FlinkStatements,
 }
 
 /// Lists what one service has.
 pub struct Handler {
     service: Service,
     client: HttpClient,
+    regions: Arc<[Region]>,
+}
+
+/// The server of a region's statements.
+pub struct Region {
+    cloud: String,
+    name: String,
+    client: HttpClient,
+}
+
+impl Region {
+    /// Of its settings.
+    ///
+    /// # Errors
+    /// When they cannot be used, or a secret cannot be had.
+    pub fn new(settings: &FlinkRegion, patience: Patience) -> Result<Self, HttpError> {
+        let client = HttpClient::with_patience(&settings.server, patience)?;
+        Ok(Self { cloud: settings.cloud.clone(), name: settings.region.clone(), client })
+    }
 }
 
 impl Handler {
-    /// All services.
+    /// All services; statements of Flink where a region's server is configured.
     #[must_use]
-    pub fn all(client: &HttpClient) -> Vec<Self> {
+    pub fn all(client: &HttpClient, regions: Vec<Region>) -> Vec<Self> {
         let all = [
             Service::Kafka,
             Service::SchemaRegistry,
             Service::Connect,
             Service::Ksqldb,
             Service::Flink,
+            Service::FlinkStatements,
         ];
-        all.map(|service| Self { service, client: client.clone() }).into()
+        let regions: Arc<[Region]> = regions.into();
+        let of = |service| Self { service, client: client.clone(), regions: Arc::clone(&regions) };
+        let asked = |service: &Service| *service != Service::FlinkStatements || !regions.is_empty();
+        all.into_iter().filter(asked).map(of).collect()
     }
 
     async fn list(&self, watch: &Watch) -> Result<InventoryBatch, GatherError> {
@@ -70,6 +98,15 @@ impl Handler {
                 }
                 return Ok(batch);
             }
+            Service::FlinkStatements => {
+                let mut pools = Vec::new();
+                for environment in &environments {
+                    let path = "fcpm/v2/compute-pools";
+                    pools.extend(api.of(path, &environment.id, kind::FLINK_POOL).await?);
+                }
+                batch.resources = self.statements(watch, &pools).await?;
+                return Ok(batch);
+            }
             Service::SchemaRegistry => ("srcm/v3/clusters", kind::SCHEMA_REGISTRY),
             Service::Ksqldb => ("ksqldbcm/v2/clusters", kind::KSQLDB),
             Service::Flink => ("fcpm/v2/compute-pools", kind::FLINK_POOL),
@@ -78,6 +115,38 @@ impl Handler {
             batch.resources.extend(api.of(path.0, &environment.id, path.1).await?);
         }
         Ok(batch)
+    }
+
+    /// The statements of all environments that have pools in a region of which the server is known.
+    async fn statements(
+        &self,
+        watch: &Watch,
+        pools: &[Resource],
+    ) -> Result<Vec<Resource>, GatherError> {
+        let places: BTreeSet<inventory::FlinkPlace> =
+            pools.iter().filter_map(inventory::flink_place).collect();
+        let mut all = Vec::new();
+        for place in places {
+            let known =
+                |region: &&Region| (&region.cloud, &region.name) == (&place.cloud, &place.region);
+            let Some(region) = self.regions.iter().find(known) else {
+                tracing::warn!(
+                    cloud = place.cloud,
+                    region = place.region,
+                    "statements of Flink are not listed: the source's `flink` does not name the region"
+                );
+                continue;
+            };
+            let api = Api { client: &region.client, watch };
+            let (organization, environment) = (&place.organization, &place.environment);
+            let path = format!(
+                "sql/v1/organizations/{organization}/environments/{environment}/statements"
+            );
+            let question = region.client.get(&path, &[("page_size", PAGE_SIZE)]);
+            let statement = |item: &Value| inventory::statement(environment, item);
+            all.extend(api.all(question, statement).await?);
+        }
+        Ok(all)
     }
 }
 
@@ -89,6 +158,7 @@ impl ServiceHandler for Handler {
             Service::Connect => "connector",
             Service::Ksqldb => "ksqldb",
             Service::Flink => "flink",
+            Service::FlinkStatements => "flink_statements",
         }
     }
 
@@ -99,6 +169,7 @@ impl ServiceHandler for Handler {
             Service::Connect => &[kind::CONNECTOR],
             Service::Ksqldb => &[kind::KSQLDB],
             Service::Flink => &[kind::FLINK_POOL],
+            Service::FlinkStatements => &[kind::FLINK_STATEMENT],
         };
         types.iter().map(|kind| (*kind).to_owned()).collect()
     }

@@ -22,6 +22,8 @@ pub mod kind {
     pub const KSQLDB: &str = "ksqldb_cluster";
     /// Flink compute pool.
     pub const FLINK_POOL: &str = "flink_compute_pool";
+    /// Flink statement.
+    pub const FLINK_STATEMENT: &str = "flink_statement";
 }
 
 /// The identity of an owner by its bare id: `sa-1` is `service_account:sa-1`.
@@ -137,6 +139,65 @@ pub fn connector(name: &str, cluster: &str, item: &Value) -> Result<Resource, St
         owner,
         // The API does not say when.
         created_at: None,
+        deleted_at: None,
+        attributes,
+    })
+}
+
+/// Where the statements of a compute pool are listed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FlinkPlace {
+    /// `aws`, in lower case.
+    pub cloud: String,
+    /// `eu-west-1`, in lower case.
+    pub region: String,
+    /// The organization's id.
+    pub organization: String,
+    /// The environment's id.
+    pub environment: String,
+}
+
+/// Where a pool's statements are listed, if the pool says so: its name tells its organization
+/// (`crn://confluent.cloud/organization=…/environment=…/…`).
+#[must_use]
+pub fn flink_place(pool: &Resource) -> Option<FlinkPlace> {
+    let attribute = |name: &str| pool.attributes.get(name);
+    let name = attribute("resource_name")?;
+    let organization = name.split('/').find_map(|part| part.strip_prefix("organization="))?;
+    // Both become part of a path.
+    let plain = |text: &str| {
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        (!text.is_empty() && text.chars().all(legal)).then(|| text.to_owned())
+    };
+    Some(FlinkPlace {
+        cloud: attribute("cloud")?.to_lowercase(),
+        region: attribute("region")?.to_lowercase(),
+        organization: plain(organization)?,
+        environment: plain(pool.parent.as_deref()?)?,
+    })
+}
+
+/// A statement of Flink. Says in `stopped` that it runs no more.
+///
+/// # Errors
+/// What it lacks.
+pub fn statement(environment: &str, item: &Value) -> Result<Resource, String> {
+    let name = text(item, "/name").ok_or("a statement has no name")?;
+    // Names come again once a statement is gone.
+    let id = text(item, "/metadata/uid").unwrap_or_else(|| format!("{environment}:{name}"));
+    let phase = text(item, "/status/phase").unwrap_or_default();
+    let asked = item.pointer("/spec/stopped").and_then(Value::as_bool).unwrap_or_default();
+    let mut attributes = BTreeMap::from([("environment".to_owned(), environment.to_owned())]);
+    if asked || matches!(phase.as_str(), "COMPLETED" | "FAILED" | "STOPPED") {
+        attributes.insert("stopped".to_owned(), "true".to_owned());
+    }
+    Ok(Resource {
+        id,
+        kind: kind::FLINK_STATEMENT.to_owned(),
+        display_name: Some(name),
+        parent: text(item, "/spec/compute_pool_id"),
+        owner: text(item, "/spec/principal").map(|id| identity_id(&id)),
+        created_at: created(item),
         deleted_at: None,
         attributes,
     })

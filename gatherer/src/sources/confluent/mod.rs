@@ -7,16 +7,18 @@
 //! | [`collect`] | one gather of the bill |
 //! | [`inventory`] | what the API lists to resources and identities (pure) |
 //! | [`handlers`] | the services, and what each of them lists |
+//! | [`people`] | who could have caused the costs of a resource (pure) |
+//! | [`resolver`] | resolutions, with what was measured |
 //!
 //! Every row of the bill is a line of its own. Rows of one resource, product and day that differ in price (tiers) stay
 //! apart with their prices, and are added where costs are.
-//!
-//! Not built yet: statements of Flink (they lie at regional servers with keys of their own), and resolutions.
 
 pub mod collect;
 pub mod handlers;
 pub mod inventory;
 pub mod map;
+pub mod people;
+pub mod resolver;
 pub mod windows;
 
 #[cfg(test)]
@@ -24,30 +26,38 @@ mod tests;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use proto::config::ConfluentSettings;
+use proto::config::{ConfluentSettings, MetricsConfig};
+use proto::resolution::IdentityResolution;
 
 use crate::error::GatherError;
+use crate::http::HttpClient;
 use crate::http::patience::Patience;
-use crate::http::{HttpClient, HttpError};
+use crate::metrics;
 use crate::ports::{
-    CostInput, EcosystemPlugin, GatherRequest, Harvest, IdentityResolver, ServiceHandler,
+    CostInput, EcosystemPlugin, GatherRequest, Harvest, IdentityResolver, ResolveRequest, Resolved,
+    ServiceHandler,
 };
-use handlers::Handler;
+use handlers::{Handler, Region};
+use resolver::Asked;
 
 /// A `confluent_cloud` source.
 pub struct Confluent {
     client: HttpClient,
     settings: ConfluentSettings,
     handlers: Vec<Handler>,
+    metrics: Option<Asked>,
 }
 
 impl Confluent {
-    /// The organization that is configured.
+    /// The organization that is configured, with what measures its usage, if anything does.
     ///
     /// # Errors
     /// When its settings cannot be used, or a secret cannot be had.
-    pub fn new(settings: &ConfluentSettings) -> Result<Self, HttpError> {
-        Self::with_patience(settings, Patience::default())
+    pub fn new(
+        settings: &ConfluentSettings,
+        metrics: Option<&MetricsConfig>,
+    ) -> Result<Self, GatherError> {
+        Self::with_patience(settings, metrics, Patience::default())
     }
 
     /// The same with other pauses between attempts.
@@ -56,11 +66,17 @@ impl Confluent {
     /// As [`Self::new`].
     pub fn with_patience(
         settings: &ConfluentSettings,
+        metrics: Option<&MetricsConfig>,
         patience: Patience,
-    ) -> Result<Self, HttpError> {
+    ) -> Result<Self, GatherError> {
         let client = HttpClient::with_patience(&settings.server, patience)?;
-        let handlers = Handler::all(&client);
-        Ok(Self { client, settings: settings.clone(), handlers })
+        let regions = settings.flink.iter().map(|region| Region::new(region, patience));
+        let handlers = Handler::all(&client, regions.collect::<Result<_, _>>()?);
+        let asked = |config: &MetricsConfig| -> Result<Asked, GatherError> {
+            Ok(Asked { source: metrics::source(config)?, step: config.step_seconds })
+        };
+        let metrics = metrics.map(asked).transpose()?;
+        Ok(Self { client, settings: settings.clone(), handlers, metrics })
     }
 }
 
@@ -72,7 +88,21 @@ impl EcosystemPlugin for Confluent {
         self.handlers.iter().map(|handler| handler as &dyn ServiceHandler).collect()
     }
     fn identity_resolver(&self) -> Option<&dyn IdentityResolver> {
-        None
+        Some(self)
+    }
+}
+
+impl IdentityResolver for Confluent {
+    fn looks_at_lines(&self) -> bool {
+        true
+    }
+    fn resolve(
+        &self,
+        request: &ResolveRequest,
+        take: &mut dyn FnMut(IdentityResolution) -> Result<(), GatherError>,
+    ) -> Result<Resolved, GatherError> {
+        let resolve = resolver::resolve(self.metrics.as_ref(), request, take);
+        tokio::runtime::Handle::current().block_on(resolve)
     }
 }
 

@@ -29,12 +29,12 @@ use futures_util::future::BoxFuture;
 use proto::config::{MeasuredSettings, MetricsConfig, SourceConfig};
 use proto::inventory::InventoryBatch;
 use proto::resolution::IdentityResolution;
-use proto::time::UnitDate;
 
 use crate::error::GatherError;
 use crate::metrics::{self, MetricsSource};
 use crate::ports::{
-    CostInput, EcosystemPlugin, GatherRequest, Harvest, IdentityResolver, Resolved, ServiceHandler,
+    CostInput, EcosystemPlugin, GatherRequest, Harvest, IdentityResolver, ResolveRequest, Resolved,
+    ServiceHandler,
 };
 
 /// A source whose costs are measured.
@@ -97,11 +97,11 @@ impl CostInput for Measured {
 impl IdentityResolver for Measured {
     fn resolve(
         &self,
-        date: UnitDate,
+        request: &ResolveRequest,
         take: &mut dyn FnMut(IdentityResolution) -> Result<(), GatherError>,
     ) -> Result<Resolved, GatherError> {
         let (resolution, resolved) =
-            tokio::runtime::Handle::current().block_on(resolver::resolution(self, date));
+            tokio::runtime::Handle::current().block_on(resolver::resolution(self, request.date));
         take(resolution)?;
         Ok(resolved)
     }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto::money::{Amount, ExactSum};
+use proto::money::ExactSum;
 use proto::resolution::IdentityResolution;
 use proto::time::UnitDate;
 
 use super::{Measured, days, people};
-use crate::metrics::{MetricQuery, MetricTable, Sampling, Shape};
+use crate::metrics::{self, MetricQuery, MetricTable, Sampling, Shape};
 use crate::ports::Resolved;
 
 /// The resolution of a day, with what could not be had.
@@ -65,7 +65,7 @@ pub async fn resolution(source: &Measured, date: UnitDate) -> (IdentityResolutio
         resource_active: active.into_iter().collect(),
         metrics_derived: derived.into_iter().collect(),
         tenant_period: period.into_iter().collect(),
-        usage: measured(usage, &mut resolved),
+        usage: metrics::amounts(usage, &mut resolved.lacking),
         failed_metrics: failed.into_iter().collect(),
     };
     (resolution, resolved)
@@ -78,24 +78,4 @@ fn sums(table: &MetricTable) -> BTreeMap<&str, ExactSum> {
     sums.filter_map(|(key, sum)| Some((key.first().copied()??, sum)))
         .filter(|(value, _)| !value.is_empty())
         .collect()
-}
-
-/// Usage above nothing. A sum with more digits than an amount holds is told, and does not count.
-fn measured(
-    usage: BTreeMap<(String, String), ExactSum>,
-    resolved: &mut Resolved,
-) -> Vec<(String, String, Amount)> {
-    let mut all = Vec::with_capacity(usage.len());
-    for ((metric, identity), sum) in usage {
-        if sum.is_negative() || sum.is_zero() {
-            continue;
-        }
-        match sum.priced(Amount::ONE, 1, 1) {
-            Some(value) => all.push((metric, identity, value)),
-            None => resolved.lacking.push(format!(
-                "the usage of {identity} in {metric} is too large: divide it in the query"
-            )),
-        }
-    }
-    all
 }

@@ -19,7 +19,8 @@ use proto::time::{TimeError, UnitDate};
 
 use crate::error::GatherError;
 use crate::ports::{
-    CostInput, EcosystemPlugin, GatherRequest, Harvest, IdentityResolver, Resolved, ServiceHandler,
+    CostInput, EcosystemPlugin, GatherRequest, Harvest, IdentityResolver, ResolveRequest, Resolved,
+    ServiceHandler,
 };
 
 /// A `synthetic` source.
@@ -80,11 +81,12 @@ impl ServiceHandler for Synthetic {
 impl IdentityResolver for Synthetic {
     fn resolve(
         &self,
-        date: UnitDate,
+        request: &ResolveRequest,
         take: &mut dyn FnMut(IdentityResolution) -> Result<(), GatherError>,
     ) -> Result<Resolved, GatherError> {
-        (0..self.0.resources)
-            .try_for_each(|resource| take(resolutions::resolution(&self.0, date, resource)))?;
+        (0..self.0.resources).try_for_each(|resource| {
+            take(resolutions::resolution(&self.0, request.date, resource))
+        })?;
         Ok(Resolved::default())
     }
 }

@@ -8,7 +8,7 @@ use proto::line::BillingLineItem;
 
 use super::lines::SyntheticHarvest;
 use super::*;
-use crate::ports::Summary;
+use crate::ports::{ResolveRequest, Summary};
 
 fn settings() -> SyntheticSettings {
     let start = "2026-01-30".parse().unwrap();
@@ -71,7 +71,7 @@ fn every_line_has_its_resolution_with_exactly_fanout_identities() {
             resolutions.insert(item.key.clone(), item);
             Ok(())
         };
-        source.resolve(date, &mut take).unwrap();
+        source.resolve(&ResolveRequest::of(date), &mut take).unwrap();
         assert_eq!(resolutions.len(), 20);
         for line in lines {
             let found = &resolutions[line.resolution_key.as_deref().unwrap()];

@@ -2,6 +2,7 @@
 
 mod faults;
 mod inventory;
+mod resolved;
 
 use proto::config::{ConfluentSettings, HttpServer, SourceSettings, TenantConfig};
 use proto::line::Measure;
@@ -28,7 +29,7 @@ impl Organization {
     /// Asked for some days, both inclusive.
     fn new(url: &str, from: &str, until: &str) -> Self {
         let server = HttpServer { timeout_seconds: 1, attempts: 4, ..HttpServer::new(url) };
-        let settings = ConfluentSettings { server, days_per_query: 15 };
+        let settings = ConfluentSettings { server, days_per_query: 15, flink: Vec::new() };
         let today = TODAY.parse().unwrap();
         let mut task = Gather::first(proto::hash::Hash128([0; 16]), "/".to_owned(), today);
         task.from = Some(from.parse().unwrap());
@@ -43,7 +44,7 @@ impl Organization {
     }
 
     fn plugin(&self) -> Confluent {
-        Confluent::with_patience(&self.settings, hasty()).unwrap()
+        Confluent::with_patience(&self.settings, None, hasty()).unwrap()
     }
 
     async fn try_gather(&self) -> Result<Found, GatherError> {
