@@ -281,6 +281,40 @@ mod tests {
     const BY: (Generation, UtcSeconds) = (Generation(7), UtcSeconds(70));
 
     #[test]
+    fn defect_17_8_no_gather_misses_what_is_ours() {
+        let rows = [row(SYSTEM, "UNALLOCATED"), row(MADE_UP, "service_account:sa-9")];
+        let plan = plan(&rows, vec![entity(MADE_UP, "service_account:sa-8")], &Scanned::All, BY);
+        assert_eq!(plan, Plan::default(), "neither missed, counted nor found");
+        assert!(recount(&rows, &Scanned::All).is_empty());
+    }
+
+    #[test]
+    fn times_that_are_touched_are_merged_and_lose_nothing() {
+        let t = |number: Option<i64>| number.map(UtcSeconds);
+        let life = |(from, to)| Lifetime { from: t(from), to: t(to) };
+        let all = |times: &[(Option<i64>, Option<i64>)]| {
+            merged(times.iter().copied().map(life).collect())
+        };
+        let cases: [(&[_], &[_]); 5] = [
+            (&[], &[]),
+            (&[(Some(5), Some(9)), (Some(1), Some(3))], &[(Some(1), Some(3)), (Some(5), Some(9))]),
+            (
+                &[(Some(1), Some(9)), (Some(2), Some(3)), (Some(9), Some(12))],
+                &[(Some(1), Some(12))],
+            ),
+            (&[(Some(4), None), (Some(7), Some(8))], &[(Some(4), None)]),
+            (&[(Some(4), Some(6)), (None, Some(2))], &[(None, Some(2)), (Some(4), Some(6))]),
+        ];
+        for (times, wanted) in cases {
+            assert_eq!(
+                all(times),
+                wanted.iter().copied().map(life).collect::<Vec<_>>(),
+                "{times:?}"
+            );
+        }
+    }
+
+    #[test]
     fn a_type_that_was_not_scanned_is_neither_missed_nor_counted() {
         let rows = [row("cluster", "a"), row("topic", "t")];
         let found = vec![entity("topic", "new")];

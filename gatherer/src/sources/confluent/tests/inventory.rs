@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use proto::config::FlinkRegion;
 use proto::inventory::InventoryBatch;
 
 use super::*;
@@ -127,4 +128,82 @@ async fn an_item_without_an_id_is_an_error() {
     let all = listed(&server.url).await;
     let error = all["kafka"].as_ref().unwrap_err();
     assert!(error.contains("an item of type user has no id"), "{error}");
+}
+
+/// Pools in two regions, and what the servers of their regions list.
+fn flink(asked: &Asked) -> Act {
+    let list = |items: &[Value]| {
+        Act::ok(json!({"metadata": {"total_size": items.len()}, "data": items}).to_string())
+    };
+    let pool = |id: &str, region: &str| {
+        let name = format!(
+            "crn://confluent.cloud/organization=org-1/environment=env-1/flink-region=aws.{region}/compute-pool={id}"
+        );
+        let spec = json!({"cloud": "AWS", "region": region, "environment": {"id": "env-1"}});
+        json!({"id": id, "metadata": {"resource_name": name}, "spec": spec})
+    };
+    let statement = |name: &str, phase: &str, stopped: bool| {
+        json!({
+            "name": name,
+            "metadata": {"uid": format!("uid-{name}"), "created_at": "2026-01-02T03:04:05Z"},
+            "spec": {"compute_pool_id": "lfcp-1", "principal": "sa-1", "stopped": stopped},
+            "status": {"phase": phase},
+        })
+    };
+    match asked.path() {
+        "/org/v2/environments" => list(&[json!({"id": "env-1"})]),
+        "/fcpm/v2/compute-pools" => list(&[
+            pool("lfcp-1", "eu-west-1"),
+            pool("lfcp-2", "eu-west-1"),
+            pool("lfcp-3", "us-east-2"),
+        ]),
+        "/sql/v1/organizations/org-1/environments/env-1/statements" => list(&[
+            statement("joins", "RUNNING", false),
+            statement("counts", "COMPLETED", false),
+            statement("waits", "RUNNING", true),
+        ]),
+        other => Act::Reply(404, Vec::new(), other.to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn statements_of_flink_are_listed_once_by_the_server_of_their_region() {
+    let api = Server::start(|_, asked| match asked.path().starts_with("/sql/") {
+        true => Act::status(404),
+        false => flink(asked),
+    })
+    .await;
+    let region = Server::start(|_, asked| flink(asked)).await;
+    let mut organization = Organization::new(&api.url, "2026-10-01", "2026-10-01");
+    let server = HttpServer { attempts: 1, ..HttpServer::new(&region.url) };
+    let (cloud, name) = ("aws".to_owned(), "eu-west-1".to_owned());
+    organization.settings.flink = vec![FlinkRegion { cloud, region: name, server }];
+    let (plugin, request) = (organization.plugin(), organization.request());
+    let handlers = plugin.service_handlers();
+    let handler = handlers.iter().find(|one| one.name() == "flink_statements").unwrap();
+    assert_eq!(handler.resource_types(), ["flink_statement"]);
+    let found = handler.inventory(&request).await.unwrap().resources;
+    let told: Vec<_> = found
+        .iter()
+        .map(|one| {
+            let stopped = one.attributes.contains_key("stopped");
+            (one.id.as_str(), one.display_name.as_deref(), one.parent.as_deref(), stopped)
+        })
+        .collect();
+    let pool = Some("lfcp-1");
+    let wanted = [
+        ("uid-joins", Some("joins"), pool, false),
+        ("uid-counts", Some("counts"), pool, true),
+        ("uid-waits", Some("waits"), pool, true),
+    ];
+    assert_eq!(told, wanted);
+    assert!(found.iter().all(|one| one.owner.as_deref() == Some("service_account:sa-1")));
+    // One environment in one region that is known: one question, however many pools.
+    assert_eq!(region.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn without_a_region_nobody_is_asked_for_statements() {
+    let plugin = Organization::new("http://nowhere.invalid", "2026-10-01", "2026-10-01").plugin();
+    assert!(plugin.service_handlers().iter().all(|one| one.name() != "flink_statements"));
 }

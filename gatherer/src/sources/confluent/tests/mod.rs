@@ -188,7 +188,7 @@ async fn a_row_that_cannot_be_read_is_quarantined_and_stops_no_other() {
 }
 
 #[tokio::test]
-async fn an_unchanged_bill_publishes_nothing_and_what_the_api_forgot_stays() {
+async fn defect_17_10_an_unchanged_bill_publishes_nothing_and_what_the_api_forgot_stays() {
     let server =
         Server::start(|_, _| page(&[row("a", "2026-10-01", "KAFKA_BASE", "1")], None)).await;
     let mut organization = Organization::new(&server.url, "2025-01-01", "2026-10-19");
@@ -201,4 +201,29 @@ async fn an_unchanged_bill_publishes_nothing_and_what_the_api_forgot_stays() {
     organization.task.known.push(old);
     let again = organization.try_gather().await.unwrap();
     assert_eq!((again.published().len(), again.unchanged()), (0, 2));
+}
+
+#[tokio::test]
+async fn defect_17_6_a_row_that_the_provider_withdrew_is_gone_from_its_date() {
+    let server = Server::start(|n, _| {
+        let mut rows = vec![
+            row("a", "2026-10-01", "KAFKA_BASE", "1"),
+            row("b", "2026-10-01", "KAFKA_STORAGE", "2"),
+            row("c", "2026-10-02", "KAFKA_BASE", "4"),
+        ];
+        if n > 0 {
+            rows.remove(1);
+        }
+        page(&rows, None)
+    })
+    .await;
+    let mut organization = Organization::new(&server.url, "2026-10-01", "2026-10-02");
+    let found = organization.try_gather().await.unwrap();
+    assert_eq!((found.sum(Measure::Effective).as_str(), found.all().len()), ("7", 3));
+    let known = found.dates.iter().map(|d| KnownDate { date: d.date, hash: d.hash });
+    organization.task.known = known.collect();
+    // The date is published as it is now, and takes the place of what it was; the other one is left alone.
+    let again = organization.try_gather().await.unwrap();
+    assert_eq!((again.published(), again.unchanged()), (vec!["2026-10-01".to_owned()], 1));
+    assert_eq!(again.sum(Measure::Effective), "1");
 }

@@ -210,7 +210,7 @@ fn usage(one: &IdentityResolution) -> Vec<(&str, &str, String)> {
 }
 
 #[tokio::test]
-async fn a_key_in_the_metrics_stands_for_its_owner_and_questions_do_not_grow_with_resources() {
+async fn defect_17_19_a_key_stands_for_its_owner_and_questions_do_not_grow_with_resources() {
     let (server, metrics) = measured(|_, asked| {
         let query = asked.value("query").unwrap();
         if query.contains("request_bytes") {
