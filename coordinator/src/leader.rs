@@ -11,6 +11,7 @@ use proto::ids::{Attempt, Generation, SourceId, TenantId};
 use proto::subject::{self, Stream};
 use proto::time::{BillingPeriod, UnitDate, UtcSeconds};
 use runtime::bus::{Bus, BusError};
+use runtime::observe::Metrics;
 use runtime::settings::Settings;
 
 use crate::store::{ConfigInForce, Outgoing, StateError, StateStore};
@@ -43,6 +44,7 @@ pub struct Leader {
     pub(crate) streams_filling: bool,
     /// When the configurations in force were last published.
     pub(crate) configs_published: Option<Instant>,
+    pub(crate) metrics: Metrics,
 }
 
 impl Leader {
@@ -72,7 +74,15 @@ impl Leader {
             configs_published: None,
             streams_filling: false,
             emissions_compared: None,
+            metrics: Metrics::default(),
         }
+    }
+
+    /// Counts in `metrics` from now on.
+    #[must_use]
+    pub fn counting(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// How often sources are gathered again; `None`: once.

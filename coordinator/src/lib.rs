@@ -12,6 +12,7 @@
 //! | `snapshot` | the inventory of a time, for who resolves |
 //! | [`keeper`] | the actor that owns the core |
 //! | [`life`] | lead, loop, drain |
+//! | `observe` | what metrics show of the state |
 //! | [`migrate`] | the schema |
 //! | [`incarnation`] | a restored backup and the streams that outlived it |
 
@@ -24,6 +25,7 @@ pub mod keeper;
 pub mod leader;
 pub mod life;
 pub mod migrate;
+mod observe;
 mod snapshot;
 pub mod store;
 pub mod sweep;

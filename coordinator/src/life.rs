@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proto::fault::chain;
 use runtime::process::{EXIT_SETTINGS, Process, ProcessError, Shutdown};
-use runtime::store::Store;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::CoordinatorError;
@@ -14,6 +14,7 @@ use crate::domain::backoff::RESEND_AFTER;
 use crate::incarnation;
 use crate::keeper::{Order, StateHandle};
 use crate::leader::Leader;
+use crate::observe;
 use crate::store::{StateError, StateStore};
 
 /// How a coordinator runs.
@@ -43,7 +44,9 @@ const RELOAD_EVERY: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the configuration is wrong, a dependency is unfit, or (exit code 1) the run failed.
 pub async fn live(process: Process, options: Options) -> Result<(), ProcessError> {
-    let store = Store::open(&process.settings.database_url, "coordinator", 4)?;
+    let store = process.store("state", 4)?;
+    let metrics = &process.observe.metrics;
+    metrics.leads(false);
     while !process.shutdown.is_asked() {
         let lead = match StateStore::lead_take(&store, &options.holder).await {
             Ok(Some(lead)) => lead,
@@ -58,7 +61,10 @@ pub async fn live(process: Process, options: Options) -> Result<(), ProcessError
             }
         };
         tracing::info!(epoch = lead.epoch, "leads");
-        match lead_on(&process, &options, lead.clone()).await {
+        metrics.leads(true);
+        let ended = observed(&process, &options, &lead).await;
+        metrics.leads(false);
+        match ended {
             Ok(Ended::Drained) => {
                 if let Err(error) = lead.lead_release().await {
                     tracing::warn!(
@@ -124,12 +130,29 @@ impl Every {
     }
 }
 
+/// Leads, and shows meanwhile how everything stands.
+async fn observed(
+    process: &Process,
+    options: &Options,
+    lead: &StateStore,
+) -> Result<Ended, CoordinatorError> {
+    let mut watching = JoinSet::new();
+    if !process.settings.metrics.is_empty() {
+        let (bus, metrics) = (process.bus.clone(), process.observe.metrics.clone());
+        watching.spawn(observe::watch(lead.clone(), bus, process.settings.shards, metrics));
+    }
+    let ended = lead_on(process, options, lead.clone()).await;
+    watching.shutdown().await;
+    ended
+}
+
 async fn lead_on(
     process: &Process,
     options: &Options,
     lead: StateStore,
 ) -> Result<Ended, CoordinatorError> {
     let config = load(&options.folder)?;
+    process.bus.leader_tell(lead.epoch).await;
     if !is_ahead_of_streams(process, &lead).await? {
         return Ok(Ended::Drained);
     }
@@ -137,7 +160,8 @@ async fn lead_on(
     lead.run_start(&options.run, trigger).await?;
     let every = (!options.once).then_some(GATHER_EVERY);
     let own = (process.bus.clone(), process.settings.clone());
-    let leader = Leader::new(own, lead.clone(), config.dir.clone(), options.run.clone(), every);
+    let leader = Leader::new(own, lead.clone(), config.dir.clone(), options.run.clone(), every)
+        .counting(process.observe.metrics.clone());
     let state = StateHandle::start(leader);
     let mut known = config.tenants.clone();
     state.ask(Order::Configs(config.tenants.into_values().collect(), config.git_commit)).await?;
@@ -162,7 +186,7 @@ async fn lead_on(
             }
         };
         if renew.is_due() {
-            retried(lead.lead_renew().await.map_err(CoordinatorError::from))?;
+            renewed(process, &lead).await?;
         }
         if !options.once && reload.is_due() {
             reloaded(options, &mut known, &state).await?;
@@ -202,11 +226,17 @@ async fn is_ahead_of_streams(
         tokio::select! {
             looked = &mut looked => return looked.map(|()| true),
             () = process.shutdown.asked() => return Ok(false),
-            _ = renew.tick() => {
-                retried(lead.lead_renew().await.map_err(CoordinatorError::from))?;
-            }
+            _ = renew.tick() => renewed(process, lead).await?,
         }
     }
+}
+
+/// Keeps the lead, and says so to whom it may concern.
+async fn renewed(process: &Process, lead: &StateStore) -> Result<(), CoordinatorError> {
+    if retried(lead.lead_renew().await.map_err(CoordinatorError::from))?.is_some() {
+        process.bus.leader_tell(lead.epoch).await;
+    }
+    Ok(())
 }
 
 /// Trouble that heals is logged and tried again by the next round; anything else ends this lead.

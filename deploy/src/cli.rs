@@ -67,11 +67,11 @@ pub enum Command {
     /// Run the coordinator: plans work, applies reports
     Coordinator(Coordinator),
     /// Run a gatherer: reads bills
-    Gatherer,
+    Gatherer(Worker),
     /// Run an allocator: splits lines by the rules; needs no database
-    Allocator,
+    Allocator(Worker),
     /// Run an emitter: writes the ledger and the outputs
-    Emitter,
+    Emitter(Worker),
     /// Start a command that ends with its parent (used inside)
     #[command(hide = true)]
     Guard(Guard),
@@ -101,9 +101,9 @@ impl Command {
             | Self::Rules(_)
             | Self::Migrate(_)
             | Self::Coordinator(_)
-            | Self::Gatherer
-            | Self::Allocator
-            | Self::Emitter
+            | Self::Gatherer(_)
+            | Self::Allocator(_)
+            | Self::Emitter(_)
             | Self::Guard(_)
             | Self::Watch(_) => false,
         }
@@ -201,6 +201,20 @@ pub struct Coordinator {
     /// Who holds the lead, the same over restarts of one supervised process [default: this process]
     #[arg(long, value_name = "NAME", env = "APPORTION_HOLDER")]
     pub holder: Option<String>,
+    /// Serve /metrics, /health/live and /health/ready here, such as 127.0.0.1:9464 [env: APPORTION_METRICS; default: nowhere]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics: Option<String>,
+}
+
+/// `gatherer`, `allocator`, `emitter`.
+#[derive(Debug, Args)]
+pub struct Worker {
+    /// Serve only the tenants of these partitions, 0 to 63, such as 0-31: whole shards [env: APPORTION_PARTITIONS; default: all]
+    #[arg(long, value_name = "RANGES")]
+    pub partitions: Option<String>,
+    /// Serve /metrics, /health/live and /health/ready here, such as 127.0.0.1:9464 [env: APPORTION_METRICS; default: nowhere]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics: Option<String>,
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `up` and `run --once`: data folder, servers, tables, roles, in this order; and back.
 
 use std::env;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -297,14 +298,29 @@ fn recipes(
 ) -> Result<Vec<(Recipe, bool)>> {
     let exe = exe()?;
     let configured = settings.environment();
-    let role = |role: &str, name: String| {
+    // Held until all are known, so that no two are the same.
+    let mut listeners = Vec::new();
+    let mut role = |role: &str, name: String| -> Result<Recipe> {
+        // One address inherited by all could be listened at by one of them.
+        let metrics = match once.is_none() {
+            true => {
+                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+                    .context("no free port on 127.0.0.1 for metrics")?;
+                let address = listener.local_addr()?.to_string();
+                eprintln!("{name}: http://{address}/metrics");
+                listeners.push(listener);
+                address
+            }
+            false => String::new(),
+        };
         let recipe = Recipe::new(&name, exe).arg(role).log(folder.log(&name, once.is_none()));
         let unset = configured.iter().filter(|(name, _)| env::var_os(name).is_none());
         let recipe = unset.fold(recipe, |recipe, (name, value)| recipe.env(name, value));
-        recipe.env("NATS_URL", &urls.nats_url).env("APPORTION_DATA_DIR", folder.path())
+        let recipe = recipe.env("APPORTION_METRICS", metrics);
+        Ok(recipe.env("NATS_URL", &urls.nats_url).env("APPORTION_DATA_DIR", folder.path()))
     };
     let with_store = |recipe: Recipe| recipe.env("DATABASE_URL", &urls.database_url);
-    let mut coordinator = with_store(role("coordinator", "coordinator".into()))
+    let mut coordinator = with_store(role("coordinator", "coordinator".into())?)
         .env("APPORTION_RUN", run)
         .env("APPORTION_HOLDER", holder(folder)?)
         .arg("--config")
@@ -315,18 +331,18 @@ fn recipes(
     let mut recipes = vec![(coordinator, once.is_some())];
     for number in 1..=options.gatherers.or(settings.workers.gatherers).unwrap_or(1) {
         recipes.push((
-            role("gatherer", format!("gatherer-{number}")).without_env("DATABASE_URL"),
+            role("gatherer", format!("gatherer-{number}"))?.without_env("DATABASE_URL"),
             false,
         ));
     }
     for number in 1..=options.allocators.or(settings.workers.allocators).unwrap_or(1) {
         recipes.push((
-            role("allocator", format!("allocator-{number}")).without_env("DATABASE_URL"),
+            role("allocator", format!("allocator-{number}"))?.without_env("DATABASE_URL"),
             false,
         ));
     }
     for number in 1..=options.emitters.or(settings.workers.emitters).unwrap_or(1) {
-        recipes.push((with_store(role("emitter", format!("emitter-{number}"))), false));
+        recipes.push((with_store(role("emitter", format!("emitter-{number}"))?), false));
     }
     Ok(recipes)
 }

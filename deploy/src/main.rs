@@ -40,9 +40,9 @@ fn main() -> ExitCode {
         | Command::Rules(_)
         | Command::Migrate(_)
         | Command::Coordinator(_)
-        | Command::Gatherer
-        | Command::Allocator
-        | Command::Emitter
+        | Command::Gatherer(_)
+        | Command::Allocator(_)
+        | Command::Emitter(_)
         | Command::Watch(_) => exit::SETTINGS,
     };
     match run(command) {
@@ -113,9 +113,9 @@ fn run(command: Command) -> Result<u8> {
         Command::Rules(command) => command.run(),
         Command::Migrate(migrate) => wiring::migrate_given(&migrate).map(|()| exit::DONE),
         Command::Coordinator(args) => Ok(wiring::coordinator(args)),
-        Command::Gatherer => Ok(wiring::gatherer()),
-        Command::Allocator => Ok(wiring::allocator()),
-        Command::Emitter => Ok(wiring::emitter()),
+        Command::Gatherer(args) => Ok(wiring::gatherer(args)),
+        Command::Allocator(args) => Ok(wiring::allocator(args)),
+        Command::Emitter(args) => Ok(wiring::emitter(args)),
         Command::Guard(guard) => match guard.run()? {},
         Command::Watch(watch) => watch.run().map(|()| exit::DONE),
     }

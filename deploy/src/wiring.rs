@@ -5,8 +5,9 @@ use std::path::Path;
 use ::coordinator::config::Settings;
 use anyhow::{Result, bail};
 use runtime::process::run;
+use runtime::settings::Given;
 
-use crate::cli::{Coordinator, Migrate};
+use crate::cli::{Coordinator, Migrate, Worker};
 use crate::summary::{Request, Summary, Told, summarise as summarise_run};
 
 /// Runs the coordinator until it is done or asked to stop.
@@ -18,25 +19,31 @@ pub fn coordinator(args: Coordinator) -> u8 {
         once: args.once,
         holder: args.holder.unwrap_or_else(new_run),
     };
-    run("coordinator", |process| ::coordinator::live(process, options))
+    run("coordinator", Given { partitions: None, metrics: args.metrics }, |process| {
+        ::coordinator::live(process, options)
+    })
 }
 
 /// Runs a gatherer until asked to stop.
 #[must_use]
-pub fn gatherer() -> u8 {
-    run("gatherer", ::gatherer::live)
+pub fn gatherer(args: Worker) -> u8 {
+    run("gatherer", given(args), ::gatherer::live)
 }
 
 /// Runs an allocator until asked to stop.
 #[must_use]
-pub fn allocator() -> u8 {
-    run("allocator", ::allocator::live)
+pub fn allocator(args: Worker) -> u8 {
+    run("allocator", given(args), ::allocator::live)
 }
 
 /// Runs an emitter until asked to stop.
 #[must_use]
-pub fn emitter() -> u8 {
-    run("emitter", ::emitter::live)
+pub fn emitter(args: Worker) -> u8 {
+    run("emitter", given(args), ::emitter::live)
+}
+
+fn given(args: Worker) -> Given {
+    Given { partitions: args.partitions, metrics: args.metrics }
 }
 
 /// A name that no other run has.

@@ -31,7 +31,6 @@ pub use wire::Tuples;
 
 use proto::subject::Queue;
 use runtime::process::{Process, ProcessError};
-use runtime::store::Store;
 use runtime::worker::{Serve, serve};
 
 use ledger::LedgerKeeper;
@@ -46,9 +45,8 @@ const KEEPER_CONNECTIONS: usize = 2;
 /// When its settings are wrong.
 pub async fn live(process: Process) -> Result<(), ProcessError> {
     let settings = &process.settings;
-    let store = Store::open(&settings.database_url, process.role, settings.pool_max)?;
-    let keeper =
-        LedgerKeeper::start(Store::open(&settings.database_url, process.role, KEEPER_CONNECTIONS)?);
+    let store = process.store("work", settings.pool_max)?;
+    let keeper = LedgerKeeper::start(process.store("keeper", KEEPER_CONNECTIONS)?);
     let worker = EmitterWorker { store, keeper };
     let serve_queue = |queue| Serve { queue, slots: settings.slots };
     serve(

@@ -175,6 +175,12 @@ pub fn report(tenant: &TenantId, source: &SourceId) -> String {
     format!("{ROOT}.report.{}.{tenant}.{source}", partition(tenant))
 }
 
+/// Where the leading coordinator says that it leads, every few seconds. No stream keeps it: who misses one hears the next.
+#[must_use]
+pub fn leader() -> String {
+    format!("{ROOT}.leader")
+}
+
 /// Where refused messages of a step go.
 #[must_use]
 pub fn refused(step: &Step, tenant: &TenantId) -> String {

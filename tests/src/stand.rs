@@ -124,6 +124,15 @@ impl Stand {
         fs::remove_file(self.config().join(name)).expect("the file is there");
     }
 
+    /// The given Postgres, to be stopped and started.
+    ///
+    /// # Errors
+    /// When runs use servers of their own.
+    pub fn postgres(&mut self) -> Result<&mut EmbeddedPostgres> {
+        let servers = self.servers.as_mut().context("no servers are given")?;
+        Ok(&mut servers.postgres)
+    }
+
     /// Removes everything that NATS keeps. No run may be under way.
     ///
     /// # Errors

@@ -147,6 +147,7 @@ impl Leader {
         if row.gather != Some(generation) {
             return Ok(());
         }
+        self.metrics.gather_failed();
         let attempts = row.attempts + 1;
         // A single run takes a data error as final: the next run looks again. A standing one keeps trying.
         let hopeless = failed.class == FailureClass::Data || attempts >= ATTEMPTS_OF_A_RUN;

@@ -24,6 +24,7 @@ use self::inventory::{Decoded, Inventories};
 use crate::domain::backoff::{EQUAL_ERRORS_MAX, pause, without_generation};
 use crate::domain::unit::{UnitEvent, UnitState};
 use crate::leader::Leader;
+use crate::observe::reconcile;
 use crate::snapshot;
 use crate::store::{Outgoing, StateError, StateStore, UnitRow, lead_check_in_txn};
 
@@ -164,6 +165,7 @@ impl Leader {
 
     async fn refuse(&self, delivery: &Delivery, reason: &str) {
         tracing::error!(subject = delivery.subject(), reason, "refused a report");
+        self.metrics.refused("report", "");
         let step = Step::Commit;
         let subject = match envelope::decode_header(delivery.payload()) {
             Ok((header, _)) => subject::refused(&step, &header.tenant),
@@ -307,6 +309,7 @@ impl Leader {
             let Some(unit) = Self::unit_in(txn, at, wanted, UnitState::Allocating).await? else {
                 continue;
             };
+            reconcile(&self.metrics, &unit.lines.totals, &done.manifest.totals);
             commits.push((unit, done));
         }
         let size = |(unit, Published { manifest: rows, .. }): &(UnitRow, Published)| {
@@ -370,6 +373,7 @@ impl Leader {
         if StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::Committed).await? {
             StateStore::unit_settled_in_txn(txn, &unit.key).await?;
             StateStore::run_unit_in_txn(txn, &self.run).await?;
+            self.metrics.unit_visible();
             after.visible = true;
         }
         let mut purge = |stream, Manifest { generation, attempt, .. }: &Manifest| {
@@ -477,6 +481,7 @@ impl Leader {
             FailureClass::InputMissing => UnitEvent::InputMissing,
         };
         tracing::warn!(unit = %unit.key, state = %unit.state, ?class, equal, reason, "a unit's step failed");
+        self.metrics.unit_failed(class);
         // The archive or the source need not wait, unless what they brought is gone again.
         let missing = class == FailureClass::InputMissing;
         let first = missing && unit.attempts == 0;

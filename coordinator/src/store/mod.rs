@@ -7,6 +7,7 @@ mod gather;
 mod guard;
 mod inventory;
 mod lead;
+mod observe;
 mod remove;
 mod run;
 mod snapshot;

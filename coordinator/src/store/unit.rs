@@ -172,6 +172,7 @@ impl StateStore {
         let republished = event == UnitEvent::Republished;
         let fresh = republished || matches!(event, UnitEvent::InputsChanged | UnitEvent::Requeued);
         let sql = "update pipeline_state set state = $4, task = null,
+                     due_since = case when state = 'visible' then now() else due_since end,
                      attempts = case when $5 and not ($6 and attempts < $7) then 0 else attempts end,
                      equal_errors = case when $5 then 0 else equal_errors end,
                      next_attempt_at = case when $5 then now() else next_attempt_at end

@@ -229,10 +229,10 @@ fn streams(url: &str) -> Option<Vec<StreamStatus>> {
         .await
     });
     let usage = asked.ok()?.ok()?;
-    let status = |(stream, messages, bytes): (proto::subject::Stream, u64, u64)| StreamStatus {
-        stream: stream.name().to_owned(),
-        messages,
-        bytes,
+    let status = |usage: runtime::streams::StreamUsage| StreamStatus {
+        stream: usage.stream.name().to_owned(),
+        messages: usage.messages,
+        bytes: usage.bytes,
     };
     Some(usage.into_iter().map(status).collect())
 }

@@ -74,6 +74,7 @@ pub enum Put {
 /// The connection. Cheap to clone.
 #[derive(Clone)]
 pub struct Bus {
+    pub(crate) client: async_nats::Client,
     pub(crate) jetstream: jetstream::Context,
 }
 
@@ -109,8 +110,24 @@ impl Bus {
         let jetstream = jetstream::ContextBuilder::new()
             .timeout(Duration::from_secs(5))
             .ack_timeout(Duration::from_secs(10))
-            .build(client);
-        Ok(Self { jetstream })
+            .build(client.clone());
+        Ok(Self { client, jetstream })
+    }
+
+    /// Whether the connection stands, as far as the client knows.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// Hands everything that was said to the server: a process that ends at once would lose its last words.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn flush(&self) -> Result<(), BusError> {
+        let failed =
+            |error: String| BusError::Manage { what: "flush the connection".to_owned(), error };
+        self.client.flush().await.map_err(|e| failed(e.to_string()))
     }
 
     /// Publishes once to a write-once subject and waits for the acknowledgement, riding over a server's restart.

@@ -6,10 +6,14 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::{AckKind, Message};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use proto::subject::Stream;
+use proto::subject::{self, Stream};
 
 use crate::bus::{Bus, BusError, Put};
+use crate::observe::Observe;
 use crate::streams::REPORTS;
+
+/// Pause before the leader is listened for again.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// A delivered report; acknowledged after its effect is committed.
 pub struct Delivery(Message);
@@ -56,6 +60,33 @@ impl Bus {
     /// When no acknowledgement came.
     pub async fn send_task(&self, subject: &str, payload: Bytes) -> Result<Put, BusError> {
         self.put_once(Stream::Task, subject, payload).await
+    }
+
+    /// Says that the coordinator of that epoch leads. Best effort: it is said again soon.
+    pub async fn leader_tell(&self, epoch: i64) {
+        let told = self.client.publish(subject::leader(), Bytes::from(epoch.to_string())).await;
+        if let Err(error) = told {
+            tracing::debug!(%error, "failed to say who leads");
+        }
+    }
+
+    /// Hears for ever who leads.
+    pub(crate) async fn leader_watch(self, observe: Observe) {
+        loop {
+            match self.client.subscribe(subject::leader()).await {
+                Ok(mut heard) => {
+                    while let Some(message) = heard.next().await {
+                        let epoch = std::str::from_utf8(&message.payload).ok();
+                        if let Some(epoch) = epoch.and_then(|text| text.parse::<i64>().ok()) {
+                            observe.health.leader_heard();
+                            observe.metrics.leader_heard(epoch);
+                        }
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "failed to listen for the leader"),
+            }
+            tokio::time::sleep(LISTEN_AGAIN).await;
+        }
     }
 
     /// Keeps a refused message with its reason and where it came from.

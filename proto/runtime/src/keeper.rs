@@ -8,6 +8,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context};
 
@@ -33,6 +34,30 @@ where
     let threads = THREADS.get().map_or(&[][..], Vec::as_slice);
     let thread = &threads[NEXT.fetch_add(1, Ordering::Relaxed) % threads.len()];
     A::start_in_arbiter(thread, |_| make())
+}
+
+/// Whether every thread of keepers does what it is asked, within `limit`. True where there are none yet.
+pub async fn turn(limit: Duration) -> bool {
+    let threads = THREADS.get().map_or(&[][..], Vec::as_slice);
+    let asked = threads.iter().map(|thread| {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let sent = thread.spawn(async move {
+            // Nobody listens any more: who asked has given up waiting.
+            tell.send(()).ok();
+        });
+        sent.then_some(told)
+    });
+    let asked: Vec<_> = asked.collect();
+    let all = async {
+        for told in asked {
+            let Some(told) = told else { return false };
+            if told.await.is_err() {
+                return false;
+            }
+        }
+        true
+    };
+    tokio::time::timeout(limit, all).await.unwrap_or(false)
 }
 
 /// The keeper is gone: the process is ending.

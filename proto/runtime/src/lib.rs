@@ -11,11 +11,13 @@
 //! | [`worker`] | the pump: pull a task, ask the worker, report, acknowledge |
 //! | [`store`] | the Postgres pool |
 //! | [`keeper`] | starting actors |
+//! | [`observe`] | metrics, and whether the process is alive and ready |
 
 pub mod bus;
 pub mod data;
 pub mod inbox;
 pub mod keeper;
+pub mod observe;
 pub mod panics;
 pub mod process;
 mod pull;

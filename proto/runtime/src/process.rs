@@ -1,6 +1,7 @@
 //! The life of a process: settings → telemetry → connect → run → drain → exit code.
 
 use std::future::Future;
+use std::time::Duration;
 
 use proto::fault::chain;
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,8 +10,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::bus::{Bus, BusError};
 use crate::data::Configs;
-use crate::settings::{Settings, SettingsError};
-use crate::store::StoreError;
+use crate::observe::{Observe, server};
+use crate::settings::{Given, Settings, SettingsError};
+use crate::store::{Store, StoreError};
 
 /// Settings are wrong.
 pub const EXIT_SETTINGS: u8 = 64;
@@ -18,6 +20,9 @@ pub const EXIT_SETTINGS: u8 = 64;
 pub const EXIT_DEPENDENCY: u8 = 69;
 /// A defect of ours: a panic or a broken invariant.
 pub const EXIT_BUG: u8 = 70;
+
+/// How long the last words may take to reach NATS.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
 /// Why a process ends other than by being asked to.
 #[derive(Debug, thiserror::Error)]
@@ -89,15 +94,31 @@ pub struct Process {
     pub configs: Configs,
     /// When to drain.
     pub shutdown: Shutdown,
+    /// What it shows of itself.
+    pub observe: Observe,
+}
+
+impl Process {
+    /// A pool of at most `max` connections, whose usage is shown as that of `name`; the process is ready only while
+    /// Postgres answers.
+    ///
+    /// # Errors
+    /// When the address is missing or cannot be read.
+    pub fn store(&self, name: &'static str, max: usize) -> Result<Store, StoreError> {
+        let store = Store::open(&self.settings.database_url, self.role, max)?;
+        self.observe.metrics.pool(name, store.clone());
+        self.observe.health.store_is(Store::open(&self.settings.database_url, "health", 1)?);
+        Ok(store)
+    }
 }
 
 /// Runs a role to its end and gives the exit code: 0 drained, else see the `EXIT_*` constants.
-pub fn run<F, Fut>(role: &'static str, life: F) -> u8
+pub fn run<F, Fut>(role: &'static str, given: Given, life: F) -> u8
 where
     F: FnOnce(Process) -> Fut,
     Fut: Future<Output = Result<(), ProcessError>>,
 {
-    let settings = match Settings::load() {
+    let settings = match Settings::load_with(given) {
         Ok(settings) => settings,
         Err(error) => return failed(&error.into()),
     };
@@ -111,11 +132,31 @@ where
     let (switch, shutdown) = Shutdown::channel();
     let ended = system.block_on(async move {
         tokio::spawn(signals(switch));
+        let observe = Observe::default();
+        observe.metrics.build(role);
+        observe.health.drains_by(&shutdown);
+        if !settings.metrics.is_empty() {
+            // Before anything is connected: it is alive, and says what it still lacks.
+            let at = server::start(&settings.metrics, observe.clone()).await?;
+            tracing::info!(%at, "serves metrics and health");
+        }
         let bus = Bus::connect(&settings.nats_url, role).await?;
+        observe.health.bus_is(&bus);
+        if !settings.metrics.is_empty() {
+            tokio::spawn(bus.clone().leader_watch(observe.clone()));
+        }
         let configs = Configs::new(bus.clone());
         tracing::info!(role, "started");
-        life(Process { role, settings, bus, configs, shutdown }).await
+        let process = Process { role, settings, bus: bus.clone(), configs, shutdown, observe };
+        let ended = life(process).await;
+        // The last acknowledgements lie in the client's buffer.
+        if tokio::time::timeout(FLUSH_LIMIT, bus.flush()).await.is_err() {
+            tracing::debug!("NATS took none of the last words");
+        }
+        ended
     });
+    // Threads may still be at work that was given up, such as reading a file: dropped, the runtime would wait for them.
+    std::mem::forget(system);
     match ended {
         Ok(()) => {
             tracing::info!(role, "drained");

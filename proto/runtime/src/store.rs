@@ -56,6 +56,19 @@ impl StoreError {
     }
 }
 
+/// How a pool is used right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolUsage {
+    /// Connections that it may have.
+    pub max: u64,
+    /// Connections that it has.
+    pub open: u64,
+    /// Those of them that nobody uses.
+    pub idle: u64,
+    /// Tasks that wait for one.
+    pub waiting: u64,
+}
+
 /// A bounded pool of connections with `search_path = apportion`.
 #[derive(Clone)]
 pub struct Store(Pool);
@@ -94,5 +107,26 @@ impl Store {
     /// When none can be had in time.
     pub async fn client(&self) -> Result<Object, StoreError> {
         Ok(self.0.get().await?)
+    }
+
+    /// Whether the server answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        client.simple_query("").await.map(|_| ()).map_err(StoreError::sql("ask Postgres anything"))
+    }
+
+    /// How the pool is used right now.
+    #[must_use]
+    pub fn usage(&self) -> PoolUsage {
+        let status = self.0.status();
+        PoolUsage {
+            max: status.max_size as u64,
+            open: status.size as u64,
+            idle: status.available as u64,
+            waiting: status.waiting as u64,
+        }
     }
 }

@@ -99,6 +99,19 @@ pub struct StreamsFound {
     pub filling: Vec<Stream>,
 }
 
+/// What a stream holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamUsage {
+    /// Which.
+    pub stream: Stream,
+    /// Messages in it; each has a subject of its own.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes that it may hold; `None`: as many as there is room for.
+    pub bytes_max: Option<u64>,
+}
+
 fn is_no_stream(error: &GetStreamError) -> bool {
     matches!(error.kind(), GetStreamErrorKind::JetStream(e) if e.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
@@ -141,6 +154,7 @@ impl Bus {
                 .await
                 .map_err(|e| failed(hint(&e.to_string())))?;
         }
+        self.forget_shards(settings.shards).await?;
         for queue in Queue::ALL {
             for lane in Lane::ALL {
                 for shard in 0..settings.shards {
@@ -155,6 +169,35 @@ impl Bus {
         }
         self.ensure_consumer(Stream::Report, REPORTS, vec![Stream::Report.wildcard()]).await?;
         Ok(found)
+    }
+
+    /// Removes the task consumers of another number of shards: a queue takes no two consumers of one subject, not even
+    /// while they change. What their workers hold is delivered again, which costs time alone.
+    async fn forget_shards(&self, shards: u32) -> Result<(), BusError> {
+        let failed =
+            |error: String| BusError::Manage { what: "look at task consumers".to_owned(), error };
+        let stream = self.jetstream.get_stream_no_info(Stream::Task.name()).await;
+        let stream = stream.map_err(|e| failed(e.to_string()))?;
+        let mut names = stream.consumer_names();
+        let mut found = Vec::new();
+        while let Some(name) = names.next().await {
+            let name = name.map_err(|e| failed(e.to_string()))?;
+            let shard = name.rsplit('-').next().and_then(|shard| shard.parse::<u32>().ok());
+            found.extend(shard.map(|shard| (shard, name)));
+        }
+        let there = found.iter().map(|(shard, _)| shard + 1).max();
+        if there.is_none_or(|there| there == shards) {
+            return Ok(());
+        }
+        tracing::info!(
+            shards,
+            before = there,
+            "makes the queues anew: the number of shards changed"
+        );
+        for (_, name) in found {
+            stream.delete_consumer(&name).await.map_err(|e| failed(e.to_string()))?;
+        }
+        Ok(())
     }
 
     async fn ensure_consumer(
@@ -206,11 +249,35 @@ impl Bus {
         Ok(highest)
     }
 
-    /// Messages and bytes of each stream, for `status`.
+    /// Tasks of each queue and lane that no worker has yet, and that one has: all shards together.
     ///
     /// # Errors
     /// When the server does not answer.
-    pub async fn stream_usage(&self) -> Result<Vec<(Stream, u64, u64)>, BusError> {
+    pub async fn queue_usage(&self, shards: u32) -> Result<Vec<(Queue, Lane, u64, u64)>, BusError> {
+        let failed = |error: String| BusError::Manage { what: "ask for queues".to_owned(), error };
+        let stream = self.jetstream.get_stream_no_info(Stream::Task.name()).await;
+        let stream = stream.map_err(|e| failed(e.to_string()))?;
+        let mut usage = Vec::new();
+        for queue in Queue::ALL {
+            for lane in Lane::ALL {
+                let (mut pending, mut held) = (0, 0);
+                for shard in 0..shards {
+                    let info = stream.consumer_info(&consumer(queue, lane, shard)).await;
+                    let info = info.map_err(|e| failed(e.to_string()))?;
+                    pending += info.num_pending;
+                    held += info.num_ack_pending as u64;
+                }
+                usage.push((queue, lane, pending, held));
+            }
+        }
+        Ok(usage)
+    }
+
+    /// Messages and bytes of each stream, and the bytes that it may hold.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn stream_usage(&self) -> Result<Vec<StreamUsage>, BusError> {
         let mut usage = Vec::new();
         for stream in Stream::ALL {
             let failed = |error: String| BusError::Manage {
@@ -222,8 +289,13 @@ impl Bus {
                 .get_stream(stream.name())
                 .await
                 .map_err(|e| failed(e.to_string()))?;
-            let state = &handle.cached_info().state;
-            usage.push((stream, state.messages, state.bytes));
+            let info = handle.cached_info();
+            usage.push(StreamUsage {
+                stream,
+                messages: info.state.messages,
+                bytes: info.state.bytes,
+                bytes_max: u64::try_from(info.config.max_bytes).ok(),
+            });
         }
         Ok(usage)
     }

@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{AckKind, Message};
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::bus::Bus;
 use crate::data::{Configs, DataError};
+use crate::observe::{Observe, counts};
 use crate::process::{Process, ProcessError, Shutdown};
 
 /// How often a task that advances says so.
@@ -33,8 +34,10 @@ const TROUBLE_PAUSE: Duration = Duration::from_millis(250);
 const DELIVERIES_BEFORE_REPORT: i64 = 3;
 /// Bytes of a reason that are reported: it may quote a file's header, and that any file.
 const REASON_BYTES_MAX: usize = 4_000;
-/// A drain waits this long for tasks under way, then gives them up for redelivery.
+/// A drain waits this long for tasks under way, then hands them back: another worker has them at once.
 const DRAIN_WAIT: Duration = Duration::from_secs(15);
+/// How long handing them back may take.
+const RELEASE_WAIT: Duration = Duration::from_secs(2);
 
 /// Counts real work; acknowledgements of progress are sent only while it advances.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +67,8 @@ pub struct TaskContext {
     /// To be ticked while work advances.
     pub progress: Progress,
     source: SourceId,
+    step: String,
+    observe: Observe,
 }
 
 impl TaskContext {
@@ -96,6 +101,7 @@ impl TaskContext {
         self.bus
             .append(&subject::report(&self.header.tenant, &self.source), Bytes::from(payload))
             .await?;
+        self.observe.metrics.counted(&self.step, &counts::out(report));
         Ok(())
     }
 }
@@ -161,6 +167,7 @@ pub async fn serve<W: Worker>(
 ) -> Result<(), ProcessError> {
     let mut pumps = JoinSet::new();
     for serve in queues {
+        process.observe.metrics.serves(serve.queue);
         for shard in process.settings.served_shards()? {
             let pump = Pump {
                 bus: process.bus.clone(),
@@ -171,6 +178,7 @@ pub async fn serve<W: Worker>(
                 slots: Arc::new(Semaphore::new(serve.slots.max(1))),
                 replay_slots: Arc::new(Semaphore::new((serve.slots / 2).max(1))),
                 shutdown: process.shutdown.clone(),
+                observe: process.observe.clone(),
             };
             pumps.spawn(pump.run());
         }
@@ -188,11 +196,13 @@ struct Pump<W> {
     slots: Arc<Semaphore>,
     replay_slots: Arc<Semaphore>,
     shutdown: Shutdown,
+    observe: Observe,
 }
 
 impl<W: Worker> Pump<W> {
     async fn run(self) {
         let mut tasks = JoinSet::new();
+        let (release, released) = Shutdown::channel();
         while !self.shutdown.is_asked() {
             while tasks.try_join_next().is_some() {}
             let slot = tokio::select! {
@@ -212,22 +222,33 @@ impl<W: Worker> Pump<W> {
                 },
             };
             let Some(message) = message else { continue };
-            let (bus, configs, worker, queue) =
-                (self.bus.clone(), self.configs.clone(), self.worker.clone(), self.queue);
+            let desk = Desk {
+                bus: self.bus.clone(),
+                configs: self.configs.clone(),
+                queue: self.queue,
+                released: released.clone(),
+                observe: self.observe.clone(),
+            };
+            let worker = self.worker.clone();
             tasks.spawn(async move {
-                handle(bus, configs, worker, queue, message).await;
+                desk.handle(worker, message).await;
                 drop((slot, replay));
             });
         }
         let drained =
-            tokio::time::timeout(DRAIN_WAIT, async { while tasks.join_next().await.is_some() {} })
-                .await;
-        if drained.is_err() {
-            tracing::warn!(
-                queue = self.queue.token(),
-                tasks = tasks.len(),
-                "gave tasks up for redelivery"
-            );
+            tokio::time::timeout(DRAIN_WAIT, async { while tasks.join_next().await.is_some() {} });
+        if drained.await.is_ok() {
+            return;
+        }
+        tracing::warn!(queue = self.queue.token(), tasks = tasks.len(), "hands tasks back");
+        if release.send(true).is_err() {
+            tracing::debug!("the last task ended just now");
+        }
+        let handed = tokio::time::timeout(RELEASE_WAIT, async {
+            while tasks.join_next().await.is_some() {}
+        });
+        if handed.await.is_err() {
+            tracing::warn!(queue = self.queue.token(), "gave tasks up: they are delivered again");
         }
     }
 
@@ -246,63 +267,134 @@ impl<W: Worker> Pump<W> {
     }
 }
 
-/// One task from delivery to acknowledgement.
-async fn handle<W: Worker>(bus: Bus, configs: Configs, worker: W, queue: Queue, message: Message) {
-    let (header, task) = match envelope::decode::<Task>(&message.payload) {
-        Ok(decoded) => decoded,
-        Err(error @ EnvelopeError::Schema { .. }) => {
-            tracing::warn!(%error, "left the task for a newer build");
-            return acknowledge(&message, AckKind::Nak(Some(Duration::from_secs(30)))).await;
-        }
-        Err(error) => return refuse(&bus, queue, &message, &error.to_string()).await,
-    };
-    let Some(source) = header.source.clone() else {
-        return refuse(&bus, queue, &message, "the header names no source").await;
-    };
-    let context = TaskContext {
-        bus,
-        configs,
-        attempt: Attempt(rand::random()),
-        progress: Progress::default(),
-        source,
-        header,
-    };
-    let units = units_of(&task);
-    let work = worker.perform(task, context.clone());
-    let outcome = with_progress(work, &context.progress, &message).await;
-    let reports = match outcome {
-        Ok(reports) => reports,
-        Err(mut error) => {
-            error.reason = shortened(&error.reason);
-            let deliveries = message.info().map_or(i64::MAX, |info| info.delivered);
-            let (tenant, source) = (context.tenant(), context.source());
-            tracing::warn!(%tenant, %source, generation = context.header.generation.0, class = ?error.class, reason = error.reason, "task failed");
-            if error.class == FailureClass::Transient && deliveries < DELIVERIES_BEFORE_REPORT {
-                return acknowledge(&message, AckKind::Nak(Some(Duration::from_secs(1)))).await;
-            }
-            let step = step_of(&message.subject);
-            let units = if error.units.is_empty() { units.clone() } else { error.units };
-            vec![Report::Failed(Failed { step, units, class: error.class, reason: error.reason })]
-        }
-    };
-    for report in &reports {
-        let told = match context.report(report).await {
-            // Done anew it would be the same report: somebody has to know.
-            Err(DataError::Envelope(error)) => {
-                let (step, class) = (step_of(&message.subject), FailureClass::Data);
-                let reason = format!("what was done cannot be reported: {error}");
-                tracing::warn!(reason, "a report cannot be sent");
-                let failed = Failed { step, units: units.clone(), class, reason };
-                context.report(&Report::Failed(failed)).await
-            }
-            told => told,
-        };
-        if let Err(error) = told {
-            // Not acknowledged: the task comes again and is done anew.
-            return tracing::warn!(error = proto::fault::chain(&error), "failed to report");
-        }
+/// Where one task is handled, from delivery to acknowledgement.
+struct Desk {
+    bus: Bus,
+    configs: Configs,
+    queue: Queue,
+    /// What is not done by then is handed back.
+    released: Shutdown,
+    observe: Observe,
+}
+
+impl Desk {
+    async fn handle<W: Worker>(self, worker: W, message: Message) {
+        let step = step_of(&message.subject);
+        let deliveries = message.info().map_or(i64::MAX, |info| info.delivered);
+        let metrics = self.observe.metrics.clone();
+        metrics.task_started(&step, deliveries > 1);
+        let started = Instant::now();
+        let outcome = self.work(worker, &step, &message, deliveries).await;
+        metrics.task_ended(&step, outcome, started.elapsed());
     }
-    acknowledge(&message, AckKind::Ack).await;
+
+    /// How it ended: one of [`crate::observe::metrics::OUTCOMES`].
+    async fn work<W: Worker>(
+        self,
+        worker: W,
+        step: &str,
+        message: &Message,
+        deliveries: i64,
+    ) -> &'static str {
+        let (header, task) = match envelope::decode::<Task>(&message.payload) {
+            Ok(decoded) => decoded,
+            Err(error @ EnvelopeError::Schema { .. }) => {
+                tracing::warn!(%error, "left the task for a newer build");
+                acknowledge(message, AckKind::Nak(Some(Duration::from_secs(30)))).await;
+                return "retried";
+            }
+            Err(error) => return self.refuse(message, &error.to_string()).await,
+        };
+        let Some(source) = header.source.clone() else {
+            return self.refuse(message, "the header names no source").await;
+        };
+        let context = TaskContext {
+            bus: self.bus,
+            configs: self.configs,
+            attempt: Attempt(rand::random()),
+            progress: Progress::default(),
+            source,
+            header,
+            step: step.to_owned(),
+            observe: self.observe,
+        };
+        let units = units_of(&task);
+        let work = worker.perform(task.clone(), context.clone());
+        let outcome = tokio::select! {
+            outcome = with_progress(work, &context.progress, message) => outcome,
+            () = self.released.asked() => {
+                acknowledge(message, AckKind::Nak(None)).await;
+                return "released";
+            }
+        };
+        let mut ended = "done";
+        let reports = match outcome {
+            Ok(reports) => reports,
+            Err(mut error) => {
+                error.reason = shortened(&error.reason);
+                let (tenant, source) = (context.tenant(), context.source());
+                tracing::warn!(%tenant, %source, generation = context.header.generation.0, class = ?error.class, reason = error.reason, "task failed");
+                if error.class == FailureClass::Transient && deliveries < DELIVERIES_BEFORE_REPORT {
+                    acknowledge(message, AckKind::Nak(Some(Duration::from_secs(1)))).await;
+                    return "retried";
+                }
+                ended = "failed";
+                let units = if error.units.is_empty() { units.clone() } else { error.units };
+                let (step, class, reason) = (step.to_owned(), error.class, error.reason);
+                vec![Report::Failed(Failed { step, units, class, reason })]
+            }
+        };
+        for report in &reports {
+            let told = match context.report(report).await {
+                // Done anew it would be the same report: somebody has to know.
+                Err(DataError::Envelope(error)) => {
+                    ended = "failed";
+                    let (step, class) = (step.to_owned(), FailureClass::Data);
+                    let reason = format!("what was done cannot be reported: {error}");
+                    tracing::warn!(reason, "a report cannot be sent");
+                    let failed = Failed { step, units: units.clone(), class, reason };
+                    context.report(&Report::Failed(failed)).await
+                }
+                told => told,
+            };
+            if let Err(error) = told {
+                // Not acknowledged: the task comes again and is done anew.
+                tracing::warn!(error = proto::fault::chain(&error), "failed to report");
+                return "retried";
+            }
+        }
+        context.observe.metrics.counted(step, &counts::used(&task, &reports));
+        acknowledge(message, AckKind::Ack).await;
+        ended
+    }
+
+    /// Copies a message that will never work to REFUSED with its reason, then ends it.
+    async fn refuse(&self, message: &Message, reason: &str) -> &'static str {
+        tracing::error!(subject = %message.subject, reason, "refused a task");
+        let token = step_of(&message.subject);
+        let step: Step = token.parse().unwrap_or(match self.queue {
+            Queue::Gather => Step::Gather,
+            Queue::Resolve => Step::Resolve,
+            Queue::Driver => Step::Driver,
+            Queue::Commit => Step::Commit,
+            Queue::Restore => Step::Restore,
+            Queue::Allocate | Queue::Emit => Step::Allocate,
+        });
+        self.observe.metrics.refused("task", &step.to_string());
+        let subject = match envelope::decode_header(&message.payload) {
+            Ok((header, _)) => subject::refused(&step, &header.tenant),
+            Err(_) => subject::refused_unreadable(&step),
+        };
+        let kept =
+            self.bus.refuse(&subject, &message.subject, reason, message.payload.clone()).await;
+        match kept {
+            Ok(()) => acknowledge(message, AckKind::Term).await,
+            Err(error) => {
+                tracing::warn!(error = proto::fault::chain(&error), "failed to keep a refused task")
+            }
+        }
+        "refused"
+    }
 }
 
 async fn with_progress<T>(
@@ -332,29 +424,6 @@ async fn acknowledge(message: &Message, kind: AckKind) {
     if let Err(error) = message.ack_with(kind).await {
         // The server delivers it again; the work is idempotent.
         tracing::debug!(%error, "failed to acknowledge");
-    }
-}
-
-/// Copies a message that will never work to REFUSED with its reason, then ends it.
-async fn refuse(bus: &Bus, queue: Queue, message: &Message, reason: &str) {
-    tracing::error!(subject = %message.subject, reason, "refused a task");
-    let step: Step = step_of(&message.subject).parse().unwrap_or(match queue {
-        Queue::Gather => Step::Gather,
-        Queue::Resolve => Step::Resolve,
-        Queue::Driver => Step::Driver,
-        Queue::Commit => Step::Commit,
-        Queue::Restore => Step::Restore,
-        Queue::Allocate | Queue::Emit => Step::Allocate,
-    });
-    let subject = match envelope::decode_header(&message.payload) {
-        Ok((header, _)) => subject::refused(&step, &header.tenant),
-        Err(_) => subject::refused_unreadable(&step),
-    };
-    match bus.refuse(&subject, &message.subject, reason, message.payload.clone()).await {
-        Ok(()) => acknowledge(message, AckKind::Term).await,
-        Err(error) => {
-            tracing::warn!(error = proto::fault::chain(&error), "failed to keep a refused task")
-        }
     }
 }
 

@@ -141,7 +141,14 @@ fn tasks_become_rows_and_reports() {
         bus.ensure_streams(&settings, &[]).await.unwrap();
         let (switch, shutdown) = Shutdown::channel();
         let configs = Configs::new(bus.clone());
-        let process = Process { role: "allocator", settings, bus: bus.clone(), configs, shutdown };
+        let process = Process {
+            role: "allocator",
+            settings,
+            bus: bus.clone(),
+            configs,
+            shutdown,
+            observe: Default::default(),
+        };
         // Beside each other on this thread: keepers need the system that runs here.
         let ended = tokio::join!(allocator::live(process), async {
             scenario(bus).await;

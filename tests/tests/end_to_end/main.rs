@@ -21,6 +21,7 @@ mod confluent;
 mod drivers;
 mod explain;
 mod focus;
+mod health;
 mod hold;
 mod inventory;
 mod kills;

@@ -202,7 +202,14 @@ fn tasks_become_lines_resolutions_and_reports() {
         bus.ensure_streams(&settings, &[]).await.unwrap();
         let (switch, shutdown) = Shutdown::channel();
         let configs = Configs::new(bus.clone());
-        let process = Process { role: "gatherer", settings, bus: bus.clone(), configs, shutdown };
+        let process = Process {
+            role: "gatherer",
+            settings,
+            bus: bus.clone(),
+            configs,
+            shutdown,
+            observe: Default::default(),
+        };
         let ended = tokio::join!(gatherer::live(process), async {
             publish_config(&bus).await;
             files(&bus).await;

@@ -99,9 +99,17 @@ impl Desk {
             actix::System::with_tokio_rt(runtime).block_on(async move {
                 let bus = Bus::connect(&settings.nats_url, "emitter").await.unwrap();
                 let configs = Configs::new(bus.clone());
-                emitter::live(Process { role: "emitter", settings, bus, configs, shutdown })
-                    .await
-                    .unwrap();
+                let observe = Default::default();
+                emitter::live(Process {
+                    role: "emitter",
+                    settings,
+                    bus,
+                    configs,
+                    shutdown,
+                    observe,
+                })
+                .await
+                .unwrap();
             });
         });
         self.emitters.push((switch, life));
