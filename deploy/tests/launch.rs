@@ -171,9 +171,9 @@ fn parent() {
             Some(Once { told: Told::Text, allow_quarantine: true, drill: None, then: None }),
         ),
         Subcommand::Coordinator(_)
-        | Subcommand::Gatherer
-        | Subcommand::Allocator
-        | Subcommand::Emitter
+        | Subcommand::Gatherer(_)
+        | Subcommand::Allocator(_)
+        | Subcommand::Emitter(_)
         | Subcommand::Guard(_)
         | Subcommand::Watch(_)
         | Subcommand::Demo(_)

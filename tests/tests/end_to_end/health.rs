@@ -43,7 +43,7 @@ fn without_postgres_who_needs_it_is_alive_and_not_ready() {
         listed.unwrap().strip_suffix("/metrics").unwrap().to_owned()
     };
     let names = ["coordinator", "gatherer-1", "allocator-1", "emitter-1"];
-    let all = names.map(|name| address(name));
+    let all = names.map(address);
     until("all are ready", || {
         all.iter().all(|at| get(at, "/health/ready").starts_with("HTTP/1.1 200"))
     });
