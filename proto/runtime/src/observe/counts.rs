@@ -140,6 +140,7 @@ mod tests {
             warnings: Vec::new(),
             lacking: None,
             drivers: Vec::new(),
+            identities: Vec::new(),
         };
         let reports = [Report::Allocated(vec![published])];
         let used: Vec<u64> = used(&task, &reports).iter().map(|count| count.items).collect();
