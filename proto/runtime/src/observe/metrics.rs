@@ -341,7 +341,7 @@ mod tests {
             "apportion_tasks_total{step=\"commit\",outcome=\"failed\"} 0",
             "apportion_redeliveries_total{step=\"emit\"} 1",
             "apportion_tasks_running{step=\"emit\"} 0",
-            "apportion_task_duration_seconds_bucket{le=\"0.5\",step=\"emit\"} 1",
+            "apportion_task_duration_seconds_bucket{step=\"emit\",le=\"0.5\"} 1",
             "apportion_unreconciled_amount{currency=\"USD\"} 0.4",
         ] {
             assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
