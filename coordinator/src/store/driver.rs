@@ -14,7 +14,7 @@ use proto::task::DriverInput;
 use proto::time::UnitDate;
 
 use super::unit::HELD;
-use super::{StateError, StateStore, execute, pack, parsed, plain, query};
+use super::{StateError, StateStore, execute, pack, parsed, plain, query, unit_key};
 use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
 
 /// A window that is asked for.
@@ -196,14 +196,7 @@ impl StateStore {
                    join source_state s on s.tenant = u.tenant and s.source = u.source and s.in_force
                    where p.state = 'visible' and d.hash is not null and u.hash is distinct from d.hash
                    order by 1, 2, 3 limit $1";
-        let key = |row: &Row| {
-            Ok(UnitKey {
-                tenant: parsed("tenant", row.get(0))?,
-                source: parsed("source", row.get(1))?,
-                date: parsed("date", row.get(2))?,
-            })
-        };
-        query(txn, "list outdated units", sql, &[&limit]).await?.iter().map(key).collect()
+        query(txn, "list outdated units", sql, &[&limit]).await?.iter().map(unit_key).collect()
     }
 
     /// Weights in force of what the lines of some dates asked for.

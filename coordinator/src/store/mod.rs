@@ -153,6 +153,15 @@ pub(crate) fn hash(what: &'static str, bytes: &[u8]) -> Result<Hash128, StateErr
     array.map(Hash128).map_err(|_| why())
 }
 
+/// The unit that a row's first three columns name: tenant, source and date as text.
+fn unit_key(row: &Row) -> Result<UnitKey, StateError> {
+    Ok(UnitKey {
+        tenant: parsed("tenant", row.get(0))?,
+        source: parsed("source", row.get(1))?,
+        date: parsed("date", row.get(2))?,
+    })
+}
+
 /// A stored text that has a type.
 pub(crate) fn parsed<T: std::str::FromStr>(what: &'static str, text: &str) -> Result<T, StateError>
 where

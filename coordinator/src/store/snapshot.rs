@@ -9,7 +9,7 @@ use proto::ids::{Generation, SourceId, TenantId, UnitKey};
 use proto::inventory::{Identity, MADE_UP, Resource};
 use proto::time::UtcSeconds;
 
-use super::{StateError, StateStore, execute, parsed, plain, query};
+use super::{StateError, StateStore, execute, plain, query, unit_key};
 use crate::domain::inventory::SYSTEM;
 use crate::domain::lifetime::Lifetime;
 
@@ -35,20 +35,29 @@ fn moment(row: &Row, at: usize) -> Option<UtcSeconds> {
     row.get::<_, Option<i64>>(at).map(UtcSeconds)
 }
 
+/// Rows of a table of lifetimes that meet [`from`, `until`), but for some types, with `more` columns after [`LIFE`].
+async fn alive(
+    txn: &Transaction<'_>,
+    (table, more, but): (&str, &str, &[&str]),
+    (tenant, source): Source<'_>,
+    (from, until): (UtcSeconds, UtcSeconds),
+) -> Result<Vec<Row>, StateError> {
+    let sql = format!(
+        "select {LIFE}{more} from {table} where tenant = $1 and source = $2 and type <> all($5)
+           and valid_from < to_timestamp($4::bigint) and to_timestamp($3::bigint) < valid_to {ORDER}"
+    );
+    let parameters: [&(dyn ToSql + Sync); 5] =
+        [&tenant.as_str(), &source.as_str(), &from.0, &until.0, &but];
+    query(txn, "read the inventory of a time", &sql, &parameters).await
+}
+
 impl StateStore {
     /// Every stretch of a resource's lifetime that meets [`from`, `until`).
     pub(crate) async fn resources_in_txn(
         txn: &Transaction<'_>,
-        (tenant, source): Source<'_>,
-        (from, until): (UtcSeconds, UtcSeconds),
+        at: Source<'_>,
+        time: (UtcSeconds, UtcSeconds),
     ) -> Result<Vec<Resource>, StateError> {
-        let sql = format!(
-            "select {LIFE}, parent, owner from resources where tenant = $1 and source = $2
-               and valid_from < to_timestamp($4::bigint) and to_timestamp($3::bigint) < valid_to {ORDER}"
-        );
-        let parameters: [&(dyn ToSql + Sync); 4] =
-            [&tenant.as_str(), &source.as_str(), &from.0, &until.0];
-        let rows = query(txn, "read resources of a time", &sql, &parameters).await?;
         let resource = |row: &Row| {
             Ok(Resource {
                 kind: row.get(0),
@@ -61,22 +70,16 @@ impl StateStore {
                 attributes: attributes(row)?,
             })
         };
+        let rows = alive(txn, ("resources", ", parent, owner", &[]), at, time).await?;
         rows.iter().map(resource).collect()
     }
 
     /// Every stretch of an identity's lifetime that meets [`from`, `until`); not those that are ours.
     pub(crate) async fn identities_in_txn(
         txn: &Transaction<'_>,
-        (tenant, source): Source<'_>,
-        (from, until): (UtcSeconds, UtcSeconds),
+        at: Source<'_>,
+        time: (UtcSeconds, UtcSeconds),
     ) -> Result<Vec<Identity>, StateError> {
-        let sql = format!(
-            "select {LIFE} from identities where tenant = $1 and source = $2 and type <> $5 and type <> $6
-               and valid_from < to_timestamp($4::bigint) and to_timestamp($3::bigint) < valid_to {ORDER}"
-        );
-        let parameters: [&(dyn ToSql + Sync); 6] =
-            [&tenant.as_str(), &source.as_str(), &from.0, &until.0, &SYSTEM, &MADE_UP];
-        let rows = query(txn, "read identities of a time", &sql, &parameters).await?;
         let identity = |row: &Row| {
             Ok(Identity {
                 kind: row.get(0),
@@ -87,6 +90,7 @@ impl StateStore {
                 attributes: attributes(row)?,
             })
         };
+        let rows = alive(txn, ("identities", "", &[SYSTEM, MADE_UP]), at, time).await?;
         rows.iter().map(identity).collect()
     }
 
@@ -134,13 +138,6 @@ impl StateStore {
         let parameters: [&(dyn ToSql + Sync); 4] =
             [&tenant.as_str(), &source.as_str(), &since, &until];
         let rows = query(txn, "list units of another inventory", sql, &parameters).await?;
-        let key = |row: &Row| {
-            Ok(UnitKey {
-                tenant: parsed("tenant", row.get(0))?,
-                source: parsed("source", row.get(1))?,
-                date: parsed("date", row.get(2))?,
-            })
-        };
-        rows.iter().map(key).collect()
+        rows.iter().map(unit_key).collect()
     }
 }

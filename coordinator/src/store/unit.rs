@@ -12,7 +12,8 @@ use proto::time::UnitDate;
 use runtime::store::StoreError;
 
 use super::{
-    StateError, StateStore, execute, hash, pack, parsed, plain, query, unpack, warnings_json,
+    StateError, StateStore, execute, hash, pack, parsed, plain, query, unit_key, unpack,
+    warnings_json,
 };
 use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
 use crate::domain::unit::{UnitEvent, UnitState, step};
@@ -73,11 +74,7 @@ const COLUMNS: &str = "tenant, source, date::text, state, wanted_generation, lin
     lines_generation, resolve_attempts";
 
 fn unit_of(row: &Row) -> Result<UnitRow, StateError> {
-    let key = UnitKey {
-        tenant: parsed("tenant", row.get(0))?,
-        source: parsed("source", row.get(1))?,
-        date: parsed("date", row.get(2))?,
-    };
+    let key = unit_key(row)?;
     let manifest = |what, at: usize| -> Result<Option<Manifest>, StateError> {
         row.get::<_, Option<&[u8]>>(at).map(|bytes| unpack(what, &key, bytes)).transpose()
     };
@@ -363,14 +360,7 @@ impl StateStore {
                    order by tenant, source, date limit $1 for update";
         let what = "list what is to be resolved again";
         let rows = query(txn, what, sql, &[&limit, &run, &single]).await?;
-        let key = |row: &Row| {
-            Ok(UnitKey {
-                tenant: parsed("tenant", row.get(0))?,
-                source: parsed("source", row.get(1))?,
-                date: parsed("date", row.get(2))?,
-            })
-        };
-        rows.iter().map(key).collect()
+        rows.iter().map(unit_key).collect()
     }
 
     /// Forgets the resolutions of a unit: their batches are gone.
@@ -442,14 +432,7 @@ impl StateStore {
                    where state in ('resolving', 'allocating', 'committing', 'restoring')
                      and dispatched_at < now() - make_interval(secs => $1)";
         let rows = query(txn, "list overdue units", sql, &[&limit.as_secs_f64()]).await?;
-        let key = |row: &Row| {
-            Ok(UnitKey {
-                tenant: parsed("tenant", row.get(0))?,
-                source: parsed("source", row.get(1))?,
-                date: parsed("date", row.get(2))?,
-            })
-        };
-        rows.iter().map(key).collect()
+        rows.iter().map(unit_key).collect()
     }
 
     /// Dates of a source in force with the content that they have, and those whose batches are gone.
