@@ -194,6 +194,8 @@ impl Bus {
             before = there,
             "makes the queues anew: the number of shards changed"
         );
+        // The highest shard last: where this is cut short, the next time finds it and goes on.
+        found.sort();
         for (_, name) in found {
             stream.delete_consumer(&name).await.map_err(|e| failed(e.to_string()))?;
         }

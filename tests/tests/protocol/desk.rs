@@ -382,7 +382,7 @@ fn write_source(config: &Path, source: &str, emitters: &str) {
     .unwrap();
 }
 
-async fn client(url: &str) -> async_nats::Client {
+pub async fn client(url: &str) -> async_nats::Client {
     let (token, host) = url
         .trim_start_matches("nats://")
         .split_once('@')

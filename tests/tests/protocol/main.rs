@@ -15,6 +15,8 @@ mod late;
 mod removal;
 mod restore;
 #[cfg(test)]
+mod shards;
+#[cfg(test)]
 mod withdrawal;
 
 use desk::{Desk, lines, rows};
