@@ -1,5 +1,6 @@
 //! Reports in: applied in groups, a savepoint each; one bad report is refused, the rest commit.
 
+mod after;
 mod gather;
 mod inventory;
 mod resolved;
@@ -20,28 +21,14 @@ use proto::time::UnitDate;
 use runtime::inbox::Delivery;
 use runtime::store::StoreError;
 
+use self::after::After;
 use self::inventory::{Decoded, Inventories};
 use crate::domain::backoff::{EQUAL_ERRORS_MAX, pause, without_generation};
 use crate::domain::unit::{UnitEvent, UnitState};
 use crate::leader::Leader;
 use crate::observe::reconcile;
 use crate::snapshot;
-use crate::store::{Outgoing, StateError, StateStore, UnitRow, lead_check_in_txn};
-
-/// What is to be done once the transaction has committed.
-#[derive(Default)]
-struct After {
-    tasks: Vec<Outgoing>,
-    purges: Vec<(Stream, String)>,
-    /// Tasks that nobody waits for any more and no report of this group answers.
-    superseded: Vec<String>,
-    months: Vec<UnitDate>,
-    visible: bool,
-    /// Weights came.
-    driven: bool,
-    /// A worker failed through no fault of its input: its configuration may be gone from the stream.
-    config_doubted: bool,
-}
+use crate::store::{StateError, StateStore, UnitRow, lead_check_in_txn};
 
 /// What became of a report.
 enum Applied {
@@ -54,18 +41,6 @@ enum Applied {
 
 /// The pause before a report is delivered again.
 const AGAIN: Duration = Duration::from_millis(300);
-
-impl After {
-    fn merge(&mut self, mut other: Self) {
-        self.tasks.append(&mut other.tasks);
-        self.purges.append(&mut other.purges);
-        self.superseded.append(&mut other.superseded);
-        self.months.append(&mut other.months);
-        self.visible |= other.visible;
-        self.driven |= other.driven;
-        self.config_doubted |= other.config_doubted;
-    }
-}
 
 type Source<'a> = (&'a TenantId, &'a SourceId);
 
@@ -95,8 +70,10 @@ impl Leader {
                 Applied::Refused(reason) => self.refuse(delivery, &reason).await,
             }
         }
-        self.emissions_hinted |= after.visible;
-        self.drivers_hinted |= after.visible || after.driven;
+        self.metrics.units_visible(after.visible);
+        let moved = after.visible > 0 || after.removed;
+        self.emissions_hinted |= moved;
+        self.drivers_hinted |= moved || after.driven;
         if after.config_doubted {
             self.configs_published = None;
         }
@@ -165,7 +142,6 @@ impl Leader {
 
     async fn refuse(&self, delivery: &Delivery, reason: &str) {
         tracing::error!(subject = delivery.subject(), reason, "refused a report");
-        self.metrics.refused("report", "");
         let step = Step::Commit;
         let subject = match envelope::decode_header(delivery.payload()) {
             Ok((header, _)) => subject::refused(&step, &header.tenant),
@@ -174,7 +150,10 @@ impl Leader {
         let kept =
             self.bus.refuse(&subject, delivery.subject(), reason, delivery.payload().clone()).await;
         match kept {
-            Ok(()) => delivery.done().await,
+            Ok(()) => {
+                self.metrics.refused("report", "");
+                delivery.done().await;
+            }
             Err(error) => {
                 tracing::warn!(
                     error = proto::fault::chain(&error),
@@ -256,8 +235,7 @@ impl Leader {
                 for file in &files {
                     StateStore::removal_done_in_txn(txn, at, header.generation, file).await?;
                 }
-                // What is gone may be wanted again by now.
-                after.visible = true;
+                after.removed = true;
             }
             Report::Failed(failed) => {
                 after.config_doubted |= failed.class != FailureClass::Data;
@@ -373,8 +351,7 @@ impl Leader {
         if StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::Committed).await? {
             StateStore::unit_settled_in_txn(txn, &unit.key).await?;
             StateStore::run_unit_in_txn(txn, &self.run).await?;
-            self.metrics.unit_visible();
-            after.visible = true;
+            after.visible += 1;
         }
         let mut purge = |stream, Manifest { generation, attempt, .. }: &Manifest| {
             let address = UnitAddress::new(stream, at.0, at.1, done.date, *generation, *attempt);

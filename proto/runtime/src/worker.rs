@@ -319,7 +319,8 @@ impl Desk {
             observe: self.observe,
         };
         let units = units_of(&task);
-        let work = worker.perform(task.clone(), context.clone());
+        let inputs = counts::inputs(&task);
+        let work = worker.perform(task, context.clone());
         let outcome = tokio::select! {
             outcome = with_progress(work, &context.progress, message) => outcome,
             () = self.released.asked() => {
@@ -363,7 +364,7 @@ impl Desk {
                 return "retried";
             }
         }
-        context.observe.metrics.counted(step, &counts::used(&task, &reports));
+        context.observe.metrics.counted(step, &counts::used(inputs, &reports));
         acknowledge(message, AckKind::Ack).await;
         ended
     }
@@ -380,7 +381,6 @@ impl Desk {
             Queue::Restore => Step::Restore,
             Queue::Allocate | Queue::Emit => Step::Allocate,
         });
-        self.observe.metrics.refused("task", &step.to_string());
         let subject = match envelope::decode_header(&message.payload) {
             Ok((header, _)) => subject::refused(&step, &header.tenant),
             Err(_) => subject::refused_unreadable(&step),
@@ -388,12 +388,19 @@ impl Desk {
         let kept =
             self.bus.refuse(&subject, &message.subject, reason, message.payload.clone()).await;
         match kept {
-            Ok(()) => acknowledge(message, AckKind::Term).await,
+            Ok(()) => {
+                self.observe.metrics.refused("task", &step.to_string());
+                acknowledge(message, AckKind::Term).await;
+                "refused"
+            }
             Err(error) => {
-                tracing::warn!(error = proto::fault::chain(&error), "failed to keep a refused task")
+                tracing::warn!(
+                    error = proto::fault::chain(&error),
+                    "failed to keep a refused task"
+                );
+                "retried"
             }
         }
-        "refused"
     }
 }
 

@@ -1,9 +1,11 @@
 //! What tasks and reports say about the items and the money that went in and out. Pure.
 
+use std::collections::BTreeSet;
+
 use proto::ids::Generation;
 use proto::manifest::{Manifest, Totals};
 use proto::report::Report;
-use proto::task::Task;
+use proto::task::{CommitUnit, Task};
 use proto::time::UnitDate;
 
 /// Items of one kind that went into a step or came out of it.
@@ -55,26 +57,25 @@ pub fn out(report: &Report) -> Vec<Count> {
     }
 }
 
-/// What of a task's input the units used that these reports say are done.
+/// What each unit of a task has to use.
 #[must_use]
-pub fn used(task: &Task, reports: &[Report]) -> Vec<Count> {
-    let done = done(reports);
-    let is_done = |date, generation| done.contains(&(date, generation));
+pub fn inputs(task: &Task) -> Vec<((UnitDate, Generation), Count)> {
+    let lines =
+        |date, generation, lines: &Manifest| ((date, generation), Count::of("in", "lines", lines));
     match task {
         Task::Resolve(task) => {
-            let units = task.units.iter().filter(|u| is_done(u.date, u.generation));
-            units.map(|unit| Count::of("in", "lines", &unit.lines)).collect()
+            task.units.iter().map(|unit| lines(unit.date, unit.generation, &unit.lines)).collect()
         }
         Task::Allocate(task) => {
-            let units = task.units.iter().filter(|u| is_done(u.date, u.generation));
-            units.map(|unit| Count::of("in", "lines", &unit.lines)).collect()
+            task.units.iter().map(|unit| lines(unit.date, unit.generation, &unit.lines)).collect()
         }
         Task::Commit(task) => {
-            let units = task.units.iter().filter(|u| is_done(u.date, u.generation));
-            let both = |unit: &proto::task::CommitUnit| {
-                [Count::of("in", "lines", &unit.lines), Count::of("in", "rows", &unit.rows)]
+            let both = |unit: &CommitUnit| {
+                let rows = Count::of("in", "rows", &unit.rows);
+                let key = (unit.date, unit.generation);
+                [lines(unit.date, unit.generation, &unit.lines), (key, rows)]
             };
-            units.flat_map(both).collect()
+            task.units.iter().flat_map(both).collect()
         }
         Task::Gather(_) | Task::Driver(_) | Task::Restore(_) | Task::Emit(_) | Task::Remove(_) => {
             Vec::new()
@@ -82,7 +83,15 @@ pub fn used(task: &Task, reports: &[Report]) -> Vec<Count> {
     }
 }
 
-fn done(reports: &[Report]) -> Vec<(UnitDate, Generation)> {
+/// What of these inputs the units used that these reports say are done.
+#[must_use]
+pub fn used(inputs: Vec<((UnitDate, Generation), Count)>, reports: &[Report]) -> Vec<Count> {
+    let done = done(reports);
+    let of_done = inputs.into_iter().filter(|(unit, _)| done.contains(unit));
+    of_done.map(|(_, count)| count).collect()
+}
+
+fn done(reports: &[Report]) -> BTreeSet<(UnitDate, Generation)> {
     let of = |report: &Report| -> Vec<(UnitDate, Generation)> {
         match report {
             Report::Resolved(units) | Report::Allocated(units) => {
@@ -143,7 +152,8 @@ mod tests {
             identities: Vec::new(),
         };
         let reports = [Report::Allocated(vec![published])];
-        let used: Vec<u64> = used(&task, &reports).iter().map(|count| count.items).collect();
+        let used: Vec<u64> =
+            used(inputs(&task), &reports).iter().map(|count| count.items).collect();
         assert_eq!(used, [5]);
         assert_eq!(out(&reports[0])[0].items, 9);
         assert_eq!(out(&reports[0])[0].kind, "rows");

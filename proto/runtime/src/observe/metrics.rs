@@ -222,9 +222,9 @@ impl Metrics {
         self.0.gathers_failed.get_or_create(&Labels::new()).inc();
     }
 
-    /// A unit was made visible.
-    pub fn unit_visible(&self) {
-        self.0.visible.get_or_create(&Labels::new()).inc();
+    /// So many units were made visible.
+    pub fn units_visible(&self, units: u64) {
+        self.0.visible.get_or_create(&Labels::new()).inc_by(units);
     }
 
     /// This coordinator leads, or does not.

@@ -1,0 +1,37 @@
+//! What reports leave to be done once their transaction has committed.
+
+use proto::subject::Stream;
+use proto::time::UnitDate;
+
+use crate::store::Outgoing;
+
+/// What is to be done once the transaction has committed.
+#[derive(Default)]
+pub(super) struct After {
+    pub tasks: Vec<Outgoing>,
+    pub purges: Vec<(Stream, String)>,
+    /// Tasks that nobody waits for any more and no report of this group answers.
+    pub superseded: Vec<String>,
+    pub months: Vec<UnitDate>,
+    /// Units that became visible: counted once their commit stands, for a transaction may be done anew.
+    pub visible: u64,
+    /// Files went: what is gone may be wanted again by now.
+    pub removed: bool,
+    /// Weights came.
+    pub driven: bool,
+    /// A worker failed through no fault of its input: its configuration may be gone from the stream.
+    pub config_doubted: bool,
+}
+
+impl After {
+    pub fn merge(&mut self, mut other: Self) {
+        self.tasks.append(&mut other.tasks);
+        self.purges.append(&mut other.purges);
+        self.superseded.append(&mut other.superseded);
+        self.months.append(&mut other.months);
+        self.visible += other.visible;
+        self.removed |= other.removed;
+        self.driven |= other.driven;
+        self.config_doubted |= other.config_doubted;
+    }
+}
