@@ -323,10 +323,10 @@ impl Started {
     ///
     /// # Errors
     /// When it does not come about, or the program ends before: with what it said.
-    pub fn until<T>(&mut self, what: &str, mut found: impl FnMut(u32) -> Option<T>) -> Result<T> {
+    pub fn until<T>(&mut self, what: &str, mut found: impl FnMut(&Self) -> Option<T>) -> Result<T> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(found) = found(self.pid()) {
+            if let Some(found) = found(self) {
                 return Ok(found);
             }
             if let Some(status) = self.child.try_wait()? {

@@ -1,33 +1,11 @@
 //! What roles show of themselves: ready and alive, and the metrics of what they did.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
-
 use proto::line::Measure;
-use tests::stand::Stand;
+use tests::http::get;
+use tests::stand::{Stand, Started};
 use tests::world;
 
 use crate::day;
-
-/// The answer to a GET; empty where nobody listens yet.
-fn get(address: &str, path: &str) -> String {
-    let mut answer = String::new();
-    let asked = TcpStream::connect(address).and_then(|mut stream| {
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
-        stream.read_to_string(&mut answer)
-    });
-    if asked.is_ok() { answer } else { String::new() }
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < Duration::from_secs(90), "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
 
 #[test]
 fn without_postgres_who_needs_it_is_alive_and_not_ready() {
@@ -35,22 +13,25 @@ fn without_postgres_who_needs_it_is_alive_and_not_ready() {
     let lines = world::bill(7, "USD", day("2026-05-01"), 2, 20);
     stand.write("tenants/acme.yaml", world::tenant("USD", "bills/*.csv", Measure::Effective));
     stand.write("bills/all.csv", world::csv(&lines));
-    let up = stand.start(&["up"]);
-    until("addresses are listed", || up.said().contains("emitter-1: http://"));
-    let said = up.said();
+    let mut up = stand.start(&["up"]);
+    let listed = |up: &Started| Some(up.said()).filter(|s| s.contains("emitter-1: http://"));
+    let said = up.until("addresses are listed", listed).unwrap();
     let address = |name: &str| {
         let listed = said.lines().find_map(|line| line.strip_prefix(&format!("{name}: http://")));
         listed.unwrap().strip_suffix("/metrics").unwrap().to_owned()
     };
     let names = ["coordinator", "gatherer-1", "allocator-1", "emitter-1"];
     let all = names.map(address);
-    until("all are ready", || {
+    let mut until = |what: &str, holds: &dyn Fn() -> bool| {
+        up.until(what, |_| holds().then_some(())).unwrap();
+    };
+    until("all are ready", &|| {
         all.iter().all(|at| get(at, "/health/ready").starts_with("HTTP/1.1 200"))
     });
-    until("two units are visible", || {
+    until("two units are visible", &|| {
         get(&all[0], "/metrics").contains("apportion_units_visible_total 2\n")
     });
-    until("the sample says that nothing lags", || {
+    until("the sample says that nothing lags", &|| {
         get(&all[0], "/metrics").contains("apportion_lag_seconds{tenant=\"acme\"} 0")
     });
     let page = get(&all[2], "/metrics");
@@ -62,14 +43,14 @@ fn without_postgres_who_needs_it_is_alive_and_not_ready() {
 
     stand.postgres().unwrap().stop().unwrap();
     for at in [&all[0], &all[3]] {
-        until("it is not ready", || {
+        until("it is not ready", &|| {
             let ready = get(at, "/health/ready");
             ready.starts_with("HTTP/1.1 503") && ready.contains("postgres: does not answer")
         });
         assert!(get(at, "/health/live").starts_with("HTTP/1.1 200"));
     }
     stand.postgres().unwrap().restart().unwrap();
-    until("all are ready again", || {
+    until("all are ready again", &|| {
         all.iter().all(|at| get(at, "/health/ready").starts_with("HTTP/1.1 200"))
     });
 }

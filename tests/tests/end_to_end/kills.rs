@@ -24,8 +24,8 @@ fn roles_and_servers_are_processes_of_their_own_and_end_with_their_parent() {
     stand.write("bills/all.csv", world::csv(&lines));
 
     let mut up = stand.start(&["up"]);
-    let children = up.until("every role and server runs", |pid| {
-        let children = below(pid);
+    let children = up.until("every role and server runs", |up| {
+        let children = below(up.pid());
         let roles: BTreeSet<_> = children.iter().filter_map(|child| child.role()).collect();
         (roles == ROLES.into()).then_some(children)
     });
@@ -52,8 +52,8 @@ fn roles_and_servers_are_processes_of_their_own_and_end_with_their_parent() {
     // Asked politely, everything that runs is drained and ends well.
     let mut up = stand.start(&["up"]);
     let before = contents(&stand.csv()).unwrap();
-    up.until("the coordinator runs", |pid| {
-        below(pid).iter().any(|child| child.role() == Some("coordinator")).then_some(())
+    up.until("the coordinator runs", |up| {
+        below(up.pid()).iter().any(|child| child.role() == Some("coordinator")).then_some(())
     })
     .unwrap();
     let children = below(up.pid());

@@ -57,8 +57,11 @@ fn thirty_kills_cost_time_and_never_a_cent() {
         let stand = set_up("storm");
         let mut run = stand.start(&["run", "--once", "--json"]);
         // From the first role on, everything is supervised; what makes a new database's folder comes before.
-        run.until("the first role runs", |pid| {
-            below(pid).iter().any(|process| process.role() == Some("coordinator")).then_some(())
+        run.until("the first role runs", |up| {
+            below(up.pid())
+                .iter()
+                .any(|process| process.role() == Some("coordinator"))
+                .then_some(())
         })
         .unwrap();
         let before = killed.len();
