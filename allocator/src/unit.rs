@@ -9,13 +9,14 @@ use proto::column::ColumnError;
 use proto::driver::{DriverBatch, DriverWindow};
 use proto::envelope::{self, EnvelopeError};
 use proto::hash::SetHash;
-use proto::ids::SourceId;
+use proto::ids::{DriverId, SourceId};
 use proto::line::LineBatch;
 use proto::manifest::{Manifest, Totals};
 use proto::report::{FailureClass, Published};
 use proto::resolution::ResolutionBatch;
 use proto::subject::Stream;
 use proto::task::AllocateUnit;
+use proto::time::UnitDate;
 use runtime::data::{BatchReader, BatchWriter, DataError};
 use runtime::worker::TaskContext;
 
@@ -24,6 +25,9 @@ use crate::domain::{DriverWeights, Facts, Packed, Program, UnitAllocator, UnitEr
 /// A unit of at most so many batches of lines is kept between its two passes instead of being read twice:
 /// 64 × 100 KiB.
 const KEPT_BATCHES_MAX: usize = 64;
+
+/// A unit's lines share by at most so many weights of drivers: some 100 MiB.
+const WEIGHTS_MAX: usize = 1_000_000;
 
 /// Why a unit could not be allocated.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +48,19 @@ pub enum UnitFailure {
         /// What the manifest says.
         stated: String,
     },
+    /// Its lines ask for more weights than are held.
+    #[error(
+        "the drivers of its lines have more than {WEIGHTS_MAX} weights, those of {driver} from {from} until {until} among \
+         them: name fewer fields in `within`, or narrow what counts"
+    )]
+    Weights {
+        /// Of which driver the last ones were.
+        driver: DriverId,
+        /// First day.
+        from: UnitDate,
+        /// First day after.
+        until: UnitDate,
+    },
     /// Rows do not add up to the lines: a defect, and nothing is reported as done.
     #[error("the rows of the unit differ from its lines: {0}")]
     Totals(String),
@@ -58,7 +75,9 @@ impl UnitFailure {
     pub fn class(&self) -> FailureClass {
         match self {
             Self::Data(error) => error.class(),
-            Self::Unit(_) | Self::Manifest { .. } | Self::Totals(_) => FailureClass::Data,
+            Self::Unit(_) | Self::Manifest { .. } | Self::Weights { .. } | Self::Totals(_) => {
+                FailureClass::Data
+            }
             Self::GivenUp(_) => FailureClass::Transient,
         }
     }
@@ -149,10 +168,16 @@ async fn read_drivers(
     context: &TaskContext,
     unit: &AllocateUnit,
 ) -> Result<DriverWeights, UnitFailure> {
-    let mut drivers = DriverWeights::awaited();
+    let (mut drivers, mut held) = (DriverWeights::awaited(), 0);
     for input in &unit.drivers {
         let (Some(manifest), Some(until)) = (&input.weights, input.until) else { continue };
         let window = DriverWindow { driver: input.driver.clone(), from: input.window, until };
+        held =
+            usize::try_from(manifest.items).map_or(usize::MAX, |items| items.saturating_add(held));
+        if held > WEIGHTS_MAX {
+            let DriverWindow { driver, from, until } = window;
+            return Err(UnitFailure::Weights { driver, from, until });
+        }
         let mut reader: BatchReader<DriverBatch> =
             BatchReader::of_driver(&context.bus, context.tenant(), &window, manifest);
         let (mut weights, mut hash) = (Vec::new(), SetHash::default());

@@ -8,7 +8,7 @@
 use deadpool_postgres::Transaction;
 use proto::driver::{DriverUse, DriverWindow};
 use proto::ids::{SourceId, TenantId, UnitKey};
-use proto::report::{ComputedDriver, Failed};
+use proto::report::{ComputedDriver, Failed, FailureClass};
 use proto::subject::Step;
 use proto::task::{ComputeDriver, Task};
 
@@ -94,9 +94,6 @@ impl Leader {
         uses: &[DriverUse],
     ) -> Result<(), StateError> {
         let Some(entry) = self.config(&unit.tenant) else { return Ok(()) };
-        if entry.ledger.is_empty() && uses.is_empty() {
-            return Ok(());
-        }
         let known = uses.iter().filter_map(|used| {
             let table = entry.ledger.get(&used.window.driver)?;
             let sources: Vec<SourceId> = table.sources.clone();
@@ -124,8 +121,9 @@ impl Leader {
         failed: &Failed,
     ) -> Result<(), StateError> {
         let reason = &failed.reason;
-        tracing::warn!(%tenant, reason, "a driver could not be added up");
-        StateStore::driver_failed_in_txn(txn, tenant, generation, reason, pause(1)).await
+        tracing::warn!(%tenant, reason, "a driver could not be made");
+        let failure = (reason.as_str(), failed.class == FailureClass::Data);
+        StateStore::driver_failed_in_txn(txn, tenant, generation, failure, pause).await
     }
 }
 

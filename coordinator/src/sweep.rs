@@ -34,6 +34,8 @@ const EMISSIONS_EVERY: Duration = Duration::from_secs(2);
 const DRIVERS_EVERY: Duration = Duration::from_secs(2);
 /// What lies outside is compared with what is recorded when a coordinator starts to lead, and then this often.
 const COMPARE_EVERY: Duration = Duration::from_secs(10 * 60);
+/// Windows of drivers, and weights, that are removed at a time because nothing uses them.
+const DRIVERS_TIDY_MAX: i64 = 10_000;
 /// Of every emitter, this many of the newest dates are compared.
 const COMPARE_MAX: i64 = 400;
 /// Units and emissions looked at in one sweep.
@@ -64,6 +66,7 @@ impl Leader {
         if compare {
             StateStore::emissions_compare_in_txn(&txn, COMPARE_MAX).await?;
             StateStore::removals_compare_in_txn(&txn).await?;
+            StateStore::drivers_tidy_in_txn(&txn, DRIVERS_TIDY_MAX).await?;
         }
         // Every visible date is looked at: only after something became visible, or a while has passed (retries).
         let look =

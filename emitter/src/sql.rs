@@ -316,6 +316,8 @@ pub const DRIVER_UNITS: &str = "
 select date, visible_generation, visible_lines_generation from pipeline_state
 where tenant = $1 and source = any($2) and date >= $3 and date < $4 and visible_generation > 0
 order by date, source";
+/// A digest of the same units, as the coordinator compares it. The same parameters.
+pub const DRIVER_BASIS: &str = "select driver_basis($1, $2, $3, $4)";
 /// What the lines of a unit have in common, in the order of `proto::config::ledger::LEDGER_FIELDS`. `$1` tenant, `$2`
 /// date, `$3` generation of the lines.
 pub const DRIVER_DIMENSIONS: &str = "

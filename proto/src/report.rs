@@ -160,8 +160,7 @@ pub struct ComputedDriver {
     pub window: DriverWindow,
     /// Its weights.
     pub manifest: Manifest,
-    /// What the weights were added up from: the sum of the visible generations of the units that count. It grows with
-    /// each of them.
+    /// What the weights were added up from: a digest of the visible generations of the units that count.
     pub seen: String,
 }
 

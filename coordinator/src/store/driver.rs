@@ -114,7 +114,7 @@ impl StateStore {
         generation: Generation,
         done: &ComputedDriver,
     ) -> Result<(), StateError> {
-        let sql = "update drivers set generation = $5, hash = $6, manifest = $7, seen = $8::text::numeric,
+        let sql = "update drivers set generation = $5, hash = $6, manifest = $7, basis = $8,
                      computed_at = now(), task = null, attempts = 0, last_error = null, next_attempt_at = now()
                    where tenant = $1 and driver = $2 and from_date = $3::text::date and until_date = $4::text::date
                      and wanted_generation = $5 and task is not null";
@@ -127,21 +127,54 @@ impl StateStore {
         Ok(())
     }
 
-    /// Notes that weights could not be added up.
+    /// Notes that weights could not be made, and when that is tried again.
     pub(crate) async fn driver_failed_in_txn(
         txn: &Transaction<'_>,
         tenant: &TenantId,
         generation: Generation,
-        reason: &str,
-        pause: Duration,
+        (reason, hopeless): (&str, bool),
+        pause: impl Fn(i32) -> Duration,
     ) -> Result<(), StateError> {
-        let sql = "update drivers set task = null, attempts = attempts + 1, last_error = $3,
-                     next_attempt_at = now() + make_interval(secs => $4)
+        let sql = "select attempts from drivers where tenant = $1 and wanted_generation = $2 and task is not null
+                   for update";
+        let (tenant, reason) = (tenant.as_str(), plain(reason));
+        let rows = query(txn, "lock a driver", sql, &[&tenant, &generation.0]).await?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        let attempts = row.get::<_, i32>(0) + 1;
+        // A single run does not wait for what trying again cannot mend.
+        let attempts = if hopeless { attempts.max(ATTEMPTS_OF_A_RUN) } else { attempts };
+        let sql = "update drivers set task = null, attempts = $3, last_error = $4,
+                     next_attempt_at = now() + make_interval(secs => $5)
                    where tenant = $1 and wanted_generation = $2 and task is not null";
-        let (tenant, reason, pause) = (tenant.as_str(), plain(reason), pause.as_secs_f64());
-        let parameters: [&(dyn ToSql + Sync); 4] = [&tenant, &generation.0, &reason, &pause];
+        let pause = pause(attempts).as_secs_f64();
+        let parameters: [&(dyn ToSql + Sync); 5] =
+            [&tenant, &generation.0, &attempts, &reason, &pause];
         execute(txn, "note a failed driver", sql, &parameters).await?;
         Ok(())
+    }
+
+    /// Removes up to `limit` windows that no date's rows were made with, and as many weights that are of no window, or
+    /// of a generation that is no longer in force. Gives how many went.
+    pub(crate) async fn drivers_tidy_in_txn(
+        txn: &Transaction<'_>,
+        limit: i64,
+    ) -> Result<u64, StateError> {
+        let sql = "delete from drivers d using (
+                     select tenant, driver, from_date, until_date from drivers d
+                     where task is null and not exists (select from unit_drivers u where u.tenant = d.tenant
+                       and u.driver = d.driver and u.from_date = d.from_date and u.until_date = d.until_date)
+                     limit $1 for update skip locked) o
+                   where (d.tenant, d.driver, d.from_date, d.until_date) = (o.tenant, o.driver, o.from_date, o.until_date)";
+        let windows = execute(txn, "remove unused drivers", sql, &[&limit]).await?;
+        // What is being made is written before it is reported.
+        let sql = "delete from driver_weights where ctid = any(array(
+                     select ctid from driver_weights w
+                     where not exists (select from drivers d where d.tenant = w.tenant and d.driver = w.driver
+                       and d.from_date = w.from_date and d.until_date = w.until_date
+                       and (d.generation = w.generation or d.task is not null))
+                     limit $1))";
+        let weights = execute(txn, "remove unused weights", sql, &[&limit]).await?;
+        Ok(windows + weights)
     }
 
     /// Takes back what has been added up for longer than `limit`.
@@ -169,7 +202,7 @@ impl StateStore {
         for (used, sources) in uses {
             let (driver, from, until) = key(&used.window);
             if used.gone {
-                let sql = "update drivers set hash = null, manifest = null, seen = null
+                let sql = "update drivers set hash = null, manifest = null, basis = null
                            where tenant = $1 and driver = $2 and from_date = $3::text::date
                              and until_date = $4::text::date and task is null";
                 execute(txn, "forget a driver", sql, &[&tenant, &driver, &from, &until]).await?;

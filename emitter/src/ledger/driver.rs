@@ -24,6 +24,10 @@ use crate::wire::PgDate;
 
 /// Weights in one message: some 60 KiB.
 const BATCH_WEIGHTS: usize = 1_000;
+/// Weights of one window: some 40 MiB here and with each allocator.
+const WEIGHTS_MAX: usize = 200_000;
+/// Distinct combinations of what lines of one window have in common: some 100 MiB.
+const DIMENSIONS_MAX: usize = 4_000_000;
 
 /// Computes one driver over one window and publishes its weights.
 ///
@@ -55,7 +59,7 @@ pub async fn compute(
     let manifest = writer.finish().await?;
     keep(store, context, &window, &weights).await?;
     tracing::info!(%tenant, driver = table.name, %from, %until, weights = manifest.items, "computed a driver");
-    Ok(vec![Report::Driver(ComputedDriver { window, manifest, seen: seen.to_string() })])
+    Ok(vec![Report::Driver(ComputedDriver { window, manifest, seen })])
 }
 
 /// Keeps weights in the database, for who asks why.
@@ -115,13 +119,13 @@ fn weights(window: &DriverWindow, sums: OwnerSums) -> Result<Vec<DriverWeight>, 
     sums.into_iter().map(weight).collect()
 }
 
-/// The sum of the visible generations that were looked at, and what they cost whom.
+/// A digest of the visible generations that were looked at, and what they cost whom.
 async fn add_up(
     store: &Store,
     context: &TaskContext,
     table: &LedgerTable,
     window: &DriverWindow,
-) -> Result<(i128, OwnerSums), EmitterError> {
+) -> Result<(String, OwnerSums), EmitterError> {
     let failed = || EmitterError::sql("add a driver up");
     let mut client = store.client().await?;
     // One view of all units.
@@ -137,17 +141,37 @@ async fn add_up(
         (&from, Type::DATE),
         (&until, Type::DATE),
     ];
+    let basis = transaction.query_typed(sql::DRIVER_BASIS, &key).await.map_err(failed())?;
+    let seen = basis.first().map(|row| row.get(0)).unwrap_or_default();
     let units = transaction.query_typed(sql::DRIVER_UNITS, &key).await.map_err(failed())?;
-    let mut groups = Groups::default();
-    let (mut seen, mut sums) = (0_i128, OwnerSums::new());
+    let (mut groups, mut sums) = (Groups::default(), OwnerSums::new());
     for row in &units {
         let unit = Unit { date: row.get(0), rows: row.get(1), lines: row.get(2) };
-        seen += i128::from(unit.rows);
         groups.learn(&transaction, tenant, table, &unit).await?;
+        bounded(table, window, "combinations of fields", (groups.of.len(), DIMENSIONS_MAX))?;
         add_unit(&transaction, tenant, table, (&groups, &unit), &mut sums).await?;
+        bounded(table, window, "weights", (sums.len(), WEIGHTS_MAX))?;
         context.progress.tick();
     }
     Ok((seen, sums))
+}
+
+/// Whether there are no more of something than memory is meant for.
+fn bounded(
+    table: &LedgerTable,
+    window: &DriverWindow,
+    what: &str,
+    (count, max): (usize, usize),
+) -> Result<(), EmitterError> {
+    if count <= max {
+        return Ok(());
+    }
+    let DriverWindow { from, until, .. } = window;
+    let name = &table.name;
+    Err(EmitterError::Settings(format!(
+        "driver {name} has more than {max} {what} from {from} until {until}: narrow its `of`, name fewer fields in \
+         `within`, or take a shorter `window`"
+    )))
 }
 
 /// A visible unit.
@@ -258,4 +282,34 @@ async fn add_unit(
         sums.entry((within, owner, currency)).or_default().merge(&sum);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::config::Match;
+
+    #[test]
+    fn what_memory_is_not_meant_for_is_refused_with_driver_window_and_limit() {
+        let table = LedgerTable {
+            id: "ledger-1".parse().unwrap(),
+            name: "spend".to_owned(),
+            sources: Vec::new(),
+            cost: None,
+            of: Match::All(Vec::new()),
+            within: Vec::new(),
+            stage: 1,
+            without: Vec::new(),
+        };
+        let (from, until) = ("2026-05-01".parse().unwrap(), "2026-06-01".parse().unwrap());
+        let window = DriverWindow { driver: table.id.clone(), from, until };
+        assert!(bounded(&table, &window, "weights", (5, 5)).is_ok());
+        let error = bounded(&table, &window, "weights", (6, 5)).unwrap_err();
+        assert!(!matches!(error.class(), proto::report::FailureClass::Transient));
+        assert_eq!(
+            error.to_string(),
+            "driver spend has more than 5 weights from 2026-05-01 until 2026-06-01: narrow its `of`, name fewer fields \
+             in `within`, or take a shorter `window`"
+        );
+    }
 }

@@ -25,13 +25,13 @@ emitters:
   csv: { dir: out/csv }
 ";
 
-const HEADER: &str = "ChargePeriodStart,ChargePeriodEnd,BillingPeriodStart,BillingPeriodEnd,BillingCurrency,BilledCost,EffectiveCost,ListCost,ContractedCost,ChargeCategory,ServiceName,BillingAccountId,Tags\n";
+pub const HEADER: &str = "ChargePeriodStart,ChargePeriodEnd,BillingPeriodStart,BillingPeriodEnd,BillingCurrency,BilledCost,EffectiveCost,ListCost,ContractedCost,ChargeCategory,ServiceName,BillingAccountId,Tags\n";
 
 /// Charges of a month: by day, or of the month as a whole.
-struct Month(UnitDate);
+pub struct Month(pub UnitDate);
 
 impl Month {
-    fn line(&self, days: (i64, i64), cost: &str, cells: (&str, &str, &str, &str)) -> String {
+    pub fn line(&self, days: (i64, i64), cost: &str, cells: (&str, &str, &str, &str)) -> String {
         let at = |days: i64| self.0.plus_days(days).expect("it is there").start();
         let (category, service, account, team) = cells;
         let (first, after) = self.0.period().days();
@@ -49,12 +49,12 @@ impl Month {
         )
     }
 
-    fn spend(&self, day: i64, cost: &str, account: &str, team: &str) -> String {
+    pub fn spend(&self, day: i64, cost: &str, account: &str, team: &str) -> String {
         self.line((day, day + 1), cost, ("Usage", "Compute", account, team))
     }
 
     /// A tax of the whole month, of an account.
-    fn tax(&self, cost: &str, account: &str) -> String {
+    pub fn tax(&self, cost: &str, account: &str) -> String {
         let (_, after) = self.0.period().days();
         let days = after.epoch_days() - self.0.epoch_days();
         self.line((0, days), cost, ("Tax", "Sales tax", account, ""))
@@ -79,7 +79,7 @@ impl Month {
     }
 }
 
-fn owners(stand: &Stand, rule: &str, month: &str) -> BTreeMap<String, String> {
+pub fn owners(stand: &Stand, rule: &str, month: &str) -> BTreeMap<String, String> {
     let mut sums: BTreeMap<String, ExactSum> = BTreeMap::new();
     for row in rows(&stand.csv()).expect("it is there") {
         if row["rule"] == rule && row["timestamp"].starts_with(month) {
@@ -90,11 +90,11 @@ fn owners(stand: &Stand, rule: &str, month: &str) -> BTreeMap<String, String> {
     sums.into_iter().map(|(owner, sum)| (owner, sum.to_string())).collect()
 }
 
-fn shares<const N: usize>(shares: [(&str, &str); N]) -> BTreeMap<String, String> {
+pub fn shares<const N: usize>(shares: [(&str, &str); N]) -> BTreeMap<String, String> {
     shares.map(|(owner, sum)| (owner.to_owned(), sum.to_owned())).into()
 }
 
-fn finality(stand: &Stand) -> BTreeMap<String, Vec<String>> {
+pub fn finality(stand: &Stand) -> BTreeMap<String, Vec<String>> {
     let found = stand.database(|client| {
         let sql = "select finality, source || ' ' || date from apportion.units order by 1, 2";
         let rows = client.query(sql, &[])?;
@@ -109,7 +109,7 @@ fn finality(stand: &Stand) -> BTreeMap<String, Vec<String>> {
 }
 
 /// Every generation that ever became visible held exactly its lines.
-fn assert_conserved(stand: &Stand, finished: &Finished) {
+pub fn assert_conserved(stand: &Stand, finished: &Finished) {
     for tenant in finished.summary["tenants"].as_array().expect("it is there") {
         assert_eq!(tenant["totals"]["USD"]["difference"], "0", "{tenant}");
     }

@@ -32,6 +32,7 @@ mod old_files;
 mod plan;
 mod provider_columns;
 mod shared;
+mod stages;
 mod storm;
 mod sunbird;
 mod try_bill;
