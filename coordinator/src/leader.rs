@@ -107,7 +107,12 @@ impl Leader {
             let message = envelope::encode(&header, &config).map_err(StateError::from)?;
             // Rules in a circle are refused when a configuration is read.
             let ledger = config.ledger_tables().unwrap_or_default();
-            entries.push(ConfigInForce { config, hash, message, ledger });
+            let mut resolving = BTreeMap::new();
+            for source in &config.sources {
+                let settings = config.resolve_hash(&source.id)?;
+                resolving.extend(settings.map(|settings| (source.id.clone(), settings)));
+            }
+            entries.push(ConfigInForce { config, hash, message, ledger, resolving });
         }
         let due = self.state.configs_apply(&entries, commit).await?;
         (self.emissions_hinted, self.drivers_hinted) = (true, true);
@@ -214,17 +219,7 @@ impl Leader {
 
     /// Whether units of a source need resolutions before they can be allocated.
     pub(crate) fn resolves(&self, tenant: &TenantId, source: &SourceId) -> bool {
-        let settings =
-            self.config(tenant).and_then(|t| t.config.source(source)).map(|s| &s.settings);
-        matches!(
-            settings,
-            Some(
-                SourceSettings::Synthetic(_)
-                    | SourceSettings::SelfManagedKafka(_)
-                    | SourceSettings::GenericMetrics(_)
-                    | SourceSettings::ConfluentCloud(_)
-            )
-        )
+        self.config(tenant).is_some_and(|entry| entry.resolving.contains_key(source))
     }
 
     /// Whether resolutions of a source are made from its inventory.

@@ -203,11 +203,7 @@ impl Leader {
         budget: &mut Budget,
         tasks: &mut Vec<Outgoing>,
     ) -> Result<(), StateError> {
-        let run = (self.run.as_str(), self.every.is_none());
-        for key in StateStore::units_to_resolve_again_in_txn(txn, SWEEP_MAX, run).await? {
-            StateStore::unit_forget_resolutions_in_txn(txn, &key).await?;
-            StateStore::unit_event_in_txn(txn, &key, UnitEvent::InputsChanged).await?;
-        }
+        self.resolve_again(txn, SWEEP_MAX).await?;
         let mut groups: [BTreeMap<(TenantId, SourceId), Vec<UnitRow>>; 2] = Default::default();
         for unit in StateStore::units_due_in_txn(txn, SWEEP_MAX, &budget.spent()).await? {
             // A unit of a configuration that is not loaded waits for it.

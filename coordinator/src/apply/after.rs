@@ -19,6 +19,8 @@ pub(super) struct After {
     pub removed: bool,
     /// Weights came.
     pub driven: bool,
+    /// Units turned out to be up to date.
+    pub settled: bool,
     /// A worker failed through no fault of its input: its configuration may be gone from the stream.
     pub config_doubted: bool,
 }
@@ -32,6 +34,7 @@ impl After {
         self.visible += other.visible;
         self.removed |= other.removed;
         self.driven |= other.driven;
+        self.settled |= other.settled;
         self.config_doubted |= other.config_doubted;
     }
 }

@@ -197,7 +197,7 @@ impl Leader {
             return Ok(());
         }
         for key in StateStore::units_touched_in_txn(txn, at, &merged(times)).await? {
-            StateStore::unit_forget_resolutions_in_txn(txn, &key).await?;
+            StateStore::unit_forget_resolutions_in_txn(txn, &key, false).await?;
             StateStore::unit_event_in_txn(txn, &key, UnitEvent::InputsChanged).await?;
         }
         Ok(())

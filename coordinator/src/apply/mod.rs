@@ -73,7 +73,7 @@ impl Leader {
         self.metrics.units_visible(after.visible);
         let moved = after.visible > 0 || after.removed;
         self.emissions_hinted |= moved;
-        self.drivers_hinted |= moved || after.driven;
+        self.drivers_hinted |= moved || after.driven || after.settled;
         if after.config_doubted {
             self.configs_published = None;
         }
@@ -204,7 +204,7 @@ impl Leader {
             }
             Report::Resolved(units) => {
                 for unit in &units {
-                    self.resolved(txn, at, unit).await?;
+                    self.resolved(txn, at, unit, after).await?;
                 }
                 if self.reads_inventory(at.0, at.1) {
                     let address = snapshot::address(at, header.generation);
@@ -466,7 +466,7 @@ impl Leader {
         StateStore::unit_event_in_txn(txn, &unit.key, event).await?;
         StateStore::unit_failed_in_txn(txn, &unit.key, reason, (error, equal), pause).await?;
         if missing {
-            StateStore::unit_forget_resolutions_in_txn(txn, &unit.key).await?;
+            StateStore::unit_forget_resolutions_in_txn(txn, &unit.key, false).await?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@
 //! gathered    quarantine        -> quarantined
 //! resolving   inputs_changed    -> gathered
 //! resolving   resolved          -> gathered
+//! resolving   resolved_equal    -> visible
 //! resolving   failed            -> gathered
 //! resolving   quarantine        -> quarantined
 //! resolving   input_missing     -> waiting
@@ -119,6 +120,8 @@ pub enum UnitEvent {
     AllocateSent,
     /// Its resolutions are published.
     Resolved,
+    /// Its resolutions are published, and with them and what else is in force the rows would be those that are visible.
+    ResolvedEqual,
     /// Its rows are published.
     Allocated,
     /// The ledger made the wanted generation visible.
@@ -143,11 +146,12 @@ pub enum UnitEvent {
 
 impl UnitEvent {
     /// All events.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::InputsChanged,
         Self::ResolveSent,
         Self::AllocateSent,
         Self::Resolved,
+        Self::ResolvedEqual,
         Self::Allocated,
         Self::Committed,
         Self::Failed,
@@ -173,7 +177,7 @@ pub fn step(state: UnitState, event: UnitEvent) -> Option<UnitState> {
         (S::Gathered, E::AllocateSent) => Some(S::Allocating),
         (S::Resolving, E::Resolved) => Some(S::Gathered),
         (S::Allocating, E::Allocated) => Some(S::Committing),
-        (S::Committing, E::Committed) => Some(S::Visible),
+        (S::Resolving, E::ResolvedEqual) | (S::Committing, E::Committed) => Some(S::Visible),
         (S::Resolving | S::Allocating | S::Committing, E::Failed | E::Overdue) => Some(S::Gathered),
         // From `gathered` too: what no task can carry never gets on its way.
         (S::Gathered | S::Resolving | S::Allocating | S::Committing, E::Quarantine) => {
@@ -197,6 +201,7 @@ pub fn step(state: UnitState, event: UnitEvent) -> Option<UnitState> {
             E::ResolveSent
             | E::AllocateSent
             | E::Resolved
+            | E::ResolvedEqual
             | E::Allocated
             | E::Committed
             | E::Failed

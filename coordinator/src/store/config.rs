@@ -25,6 +25,8 @@ pub struct ConfigInForce {
     pub message: Vec<u8>,
     /// What its rules share by that the ledger adds up.
     pub ledger: BTreeMap<DriverId, LedgerTable>,
+    /// Sources whose units are resolved, with the hash of the settings that decide it.
+    pub resolving: BTreeMap<SourceId, Hash128>,
 }
 
 impl StateStore {
@@ -91,6 +93,8 @@ impl StateStore {
                 )
                 .await?;
                 Self::unallocated_ensure_in_txn(&txn, (tenant, &source.id)).await?;
+                let settings = entry.resolving.get(&source.id).copied();
+                Self::resolve_settings_put_in_txn(&txn, (tenant, &source.id), settings).await?;
                 // Another way to read the same files: everything is read again.
                 let sql = "update source_state set settled_run = null
                            where tenant = $1 and source = $2 and gather_hash is not null and gather_hash <> $3";

@@ -9,6 +9,7 @@ mod inventory;
 mod lead;
 mod observe;
 mod remove;
+mod resolve;
 mod run;
 mod snapshot;
 mod task;

@@ -192,12 +192,15 @@ impl StateStore {
         let Some(next) = step(unit.state, event) else { return Ok(false) };
         let sql = "update pipeline_state set state = $4, wanted_generation = $5, wanted_lines_hash = lines_hash,
                      wanted_rules_hash = rules_hash, wanted_config_hash = config_hash, rows_manifest = null, task = $6,
-                     dispatched_at = now()
+                     dispatched_at = now(),
+                     resolve_settings = case when $7 then (select resolve_settings from source_state
+                       where tenant = $1 and source = $2) else resolve_settings end
                    where tenant = $1 and source = $2 and date = $3::text::date";
         let (tenant, source, date) =
             (unit.key.tenant.as_str(), unit.key.source.as_str(), unit.key.date.to_string());
-        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 6] =
-            [&tenant, &source, &date, &next.word(), &generation.0, &task];
+        let resolves = event == UnitEvent::ResolveSent;
+        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 7] =
+            [&tenant, &source, &date, &next.word(), &generation.0, &task, &resolves];
         Ok(execute(txn, "dispatch a unit", sql, &parameters).await? == 1)
     }
 
@@ -216,31 +219,6 @@ impl StateStore {
         let (rows, warnings) = (pack(&done.manifest)?, warnings_json(&done.warnings));
         execute(txn, "store rows", sql, &[&tenant, &source, &date, &rows, &task, &warnings])
             .await?;
-        Ok(())
-    }
-
-    /// Stores resolutions for the unit's lines in force; it is due again. With what they lack: how often that happened,
-    /// and when they are made again, if they are.
-    pub(crate) async fn unit_resolved_in_txn(
-        txn: &Transaction<'_>,
-        key: &UnitKey,
-        manifest: &Manifest,
-        lacking: Option<(&str, i32, Option<Duration>)>,
-    ) -> Result<(), StateError> {
-        let sql = "update pipeline_state set resolution_generation = $4, resolution_hash = $5, resolution_manifest = $6,
-                     resolution_lines_hash = lines_hash, resolve_lacking = $7, resolve_attempts = $8, resolved_at = now(),
-                     resolve_again_at = now() + make_interval(secs => $9)
-                   where tenant = $1 and source = $2 and date = $3::text::date";
-        let (tenant, source, date) =
-            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
-        let (generation, digest) = (manifest.generation.0, manifest.hash.0.as_slice());
-        let reason = lacking.map(|(reason, ..)| plain(reason));
-        let attempts = lacking.map_or(0, |(_, attempts, _)| attempts);
-        let again = lacking.and_then(|(_, _, again)| again).map(|pause| pause.as_secs_f64());
-        let packed = pack(manifest)?;
-        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 9] =
-            [&tenant, &source, &date, &generation, &digest, &packed, &reason, &attempts, &again];
-        execute(txn, "store resolutions", sql, &parameters).await?;
         Ok(())
     }
 
@@ -267,7 +245,8 @@ impl StateStore {
         let Some(resolutions) = &restored.resolutions else { return Ok(true) };
         let sql = "update pipeline_state set resolution_generation = $4, resolution_manifest = $6,
                      resolution_lines_hash = lines_hash
-                   where tenant = $1 and source = $2 and date = $3::text::date and resolution_hash = $5";
+                   where tenant = $1 and source = $2 and date = $3::text::date and resolution_hash = $5
+                     and resolve_settings = (select resolve_settings from source_state where tenant = $1 and source = $2)";
         let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 6] = [
             &tenant,
             &source,
@@ -343,36 +322,6 @@ impl StateStore {
         let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 5] =
             [&tenant, &source, &date, &ATTEMPTS_OF_A_RUN, &reason];
         execute(txn, "give a waiting unit up", sql, &parameters).await?;
-        Ok(())
-    }
-
-    /// Up to `limit` visible units whose resolutions lack something and are to be made again: their time has come, or,
-    /// for a single run, they were made before it.
-    pub(crate) async fn units_to_resolve_again_in_txn(
-        txn: &Transaction<'_>,
-        limit: i64,
-        (run, single): (&str, bool),
-    ) -> Result<Vec<UnitKey>, StateError> {
-        let sql = "select tenant, source, date::text from pipeline_state p
-                   where state = 'visible' and (resolve_again_at <= now() or $3 and resolve_again_at is not null
-                       and resolved_at < (select started_at from pipeline_runs where run_id = $2))
-                     and exists (select 1 from source_state s where s.tenant = p.tenant and s.source = p.source and s.in_force)
-                   order by tenant, source, date limit $1 for update";
-        let what = "list what is to be resolved again";
-        let rows = query(txn, what, sql, &[&limit, &run, &single]).await?;
-        rows.iter().map(unit_key).collect()
-    }
-
-    /// Forgets the resolutions of a unit: their batches are gone.
-    pub(crate) async fn unit_forget_resolutions_in_txn(
-        txn: &Transaction<'_>,
-        key: &UnitKey,
-    ) -> Result<(), StateError> {
-        let sql = "update pipeline_state set resolution_lines_hash = null
-                   where tenant = $1 and source = $2 and date = $3::text::date";
-        let (tenant, source, date) =
-            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
-        execute(txn, "forget resolutions", sql, &[&tenant, &source, &date]).await?;
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! | [`TenantConfig::config_hash`] | anything in the configuration, or the engine | naming a configuration version |
 //! | [`TenantConfig::rules_hash`] | what can change a row of one (source, date) | which units to calculate again |
 //! | [`TenantConfig::gather_hash`] | what can change a source's lines | whether a source must be read again |
+//! | [`TenantConfig::resolve_hash`] | what can change a source's resolutions | which units to resolve again |
 
 use serde::Serialize;
 
@@ -142,14 +143,18 @@ impl TenantConfig {
         self.hash("apportion gather\n", &view)
     }
 
-    fn source_or_error(&self, id: &SourceId) -> Result<&SourceConfig, CanonicalError> {
+    pub(super) fn source_or_error(&self, id: &SourceId) -> Result<&SourceConfig, CanonicalError> {
         self.source(id).ok_or_else(|| CanonicalError::NoSource {
             tenant: self.tenant.to_string(),
             source_id: id.clone(),
         })
     }
 
-    fn hash(&self, domain: &str, view: &impl Serialize) -> Result<Hash128, CanonicalError> {
+    pub(super) fn hash(
+        &self,
+        domain: &str,
+        view: &impl Serialize,
+    ) -> Result<Hash128, CanonicalError> {
         let mut hasher = blake3::Hasher::new();
         hasher.update(domain.as_bytes()).update(&self.bytes_of(view)?);
         Ok(Hash128::finish(&hasher.finalize()))

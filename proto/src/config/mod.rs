@@ -23,6 +23,7 @@
 //! | [`measured`] | settings of the kinds whose costs are measured |
 //! | [`trial`] | the tests that users write beside their rules |
 //! | [`hashing`] | which hash changes when |
+//! | [`resolving`] | which settings resolutions are made with |
 
 use std::collections::BTreeMap;
 
@@ -45,6 +46,7 @@ pub mod ledger_match;
 pub mod matching;
 pub mod measured;
 pub mod metrics;
+pub mod resolving;
 pub mod rule;
 pub mod source;
 pub mod table;

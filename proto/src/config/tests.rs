@@ -277,3 +277,95 @@ fn a_rule_stands_above_those_that_its_of_states() {
     let cycle = Stages::of(&config).unwrap_err().to_string();
     assert_eq!(cycle, "rules count each other's cost in a circle: support → top → support");
 }
+
+/// A source whose costs are measured, and shared by who used how much.
+fn measured() -> TenantConfig {
+    let usage = UsageQuery { metric: "in".into(), query: "in".into(), label: "principal".into() };
+    let listed = ListedIdentity {
+        id: "User:dave".into(),
+        kind: "principal".into(),
+        display_name: None,
+        team: Some("ops".into()),
+    };
+    let identities = MeasuredIdentities {
+        measured: true,
+        query: None,
+        label: "principal".into(),
+        listed: vec![listed],
+        teams: BTreeMap::from([("User:alice".into(), "checkout".into())]),
+        default_team: "UNASSIGNED".into(),
+        charge: Charge::Principal,
+    };
+    let settings = MeasuredSettings {
+        cluster: "kafka".into(),
+        display_name: None,
+        region: None,
+        currency: "USD".parse().unwrap(),
+        costs: vec![],
+        usage: vec![usage],
+        identities,
+        discovery: vec![],
+    };
+    let mut config = config();
+    config.sources[0].settings = SourceSettings::GenericMetrics(settings);
+    config.sources[0].metrics = Some(MetricsConfig::prometheus(HttpServer::new("http://a:9090")));
+    config
+}
+
+#[test]
+fn only_what_resolutions_are_made_with_has_them_made_again() {
+    let resolve = |config: &TenantConfig| config.resolve_hash(&cloud()).unwrap();
+    assert_eq!(resolve(&config()), None, "files say themselves whose they are");
+    let changes = |base: &TenantConfig, change: &dyn Fn(&mut SourceConfig)| {
+        let mut after = base.clone();
+        change(&mut after.sources[0]);
+        assert_ne!(*base, after, "nothing was changed");
+        resolve(base) != resolve(&after)
+    };
+    fn settings(source: &mut SourceConfig) -> &mut MeasuredSettings {
+        let SourceSettings::GenericMetrics(settings) = &mut source.settings else {
+            panic!("it is measured")
+        };
+        settings
+    }
+    fn metrics(source: &mut SourceConfig) -> &mut MetricsConfig {
+        source.metrics.as_mut().unwrap()
+    }
+    let base = measured();
+    assert!(resolve(&base).is_some());
+    for (what, change) in [
+        (
+            "charge",
+            &(|s: &mut SourceConfig| settings(s).identities.charge = Charge::Team)
+                as &dyn Fn(&mut SourceConfig),
+        ),
+        ("usage", &|s| settings(s).usage[0].query = "out".into()),
+        ("identities", &|s| settings(s).identities.measured = false),
+        ("listed", &|s| settings(s).identities.listed.clear()),
+        ("metrics", &|s| metrics(s).server.url = "http://b:9090".into()),
+        ("step", &|s| metrics(s).step_seconds = 60),
+        ("no metrics", &|s| s.metrics = None),
+    ] {
+        assert!(changes(&base, change), "{what}");
+    }
+    let team = |s: &mut SourceConfig| settings(s).identities.default_team = "rest".into();
+    for (what, change) in [
+        (
+            "prices",
+            &(|s: &mut SourceConfig| settings(s).region = Some("eu".into()))
+                as &dyn Fn(&mut SourceConfig),
+        ),
+        ("patience", &|s| metrics(s).server.attempts = 1),
+        ("attempts", &|s| metrics(s).resolve_attempts = 9),
+        ("secrets", &|s| {
+            let token = SecretPlace::parse("${TOKEN}").unwrap();
+            metrics(s).server.auth = HttpAuth::Bearer { token };
+        }),
+        ("teams that are not charged", &team),
+    ] {
+        assert!(!changes(&base, change), "{what}");
+    }
+    let mut charged = measured();
+    settings(&mut charged.sources[0]).identities.charge = Charge::Team;
+    assert!(changes(&charged, &team), "teams that are charged");
+}

@@ -182,6 +182,22 @@ fn a_kafka_cluster_costs_what_the_formulas_say_to_the_last_decimal() {
     assert_eq!(before, kept);
     prometheus.restart().unwrap();
     good(&stand.run_once(&[]));
+
+    // How patiently it is asked has nothing resolved again; who is charged has every date.
+    let generations = "select date::text, wanted_generation::text from apportion.pipeline_state";
+    let before = sums(&stand, generations);
+    let patient = kafka(&prometheus.url()).replace("attempts: 1", "attempts: 2");
+    stand.write("kafka.yaml", &patient);
+    good(&stand.run_once(&[]));
+    assert_eq!(sums(&stand, generations), before);
+    stand.write("kafka.yaml", format!("{patient}  charge: team\n"));
+    good(&stand.run_once(&[]));
+    let teams = sums(&stand, &rows);
+    assert_eq!(teams["NETWORK_INGRESS team:checkout"], "0.24", "{teams:?}");
+    assert_eq!(teams["NETWORK_INGRESS team:UNASSIGNED"], "0.08", "{teams:?}");
+    let causes = "select date::text, cause from apportion.changes";
+    let usage = BTreeMap::from([one, two].map(|date| (date.to_string(), "usage".to_owned())));
+    assert_eq!(sums(&stand, causes), usage);
 }
 
 #[test]

@@ -13,6 +13,8 @@ mod inventory;
 mod late;
 #[cfg(test)]
 mod removal;
+#[cfg(test)]
+mod resolve;
 mod restore;
 #[cfg(test)]
 mod shards;

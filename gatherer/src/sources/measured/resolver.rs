@@ -30,6 +30,7 @@ pub async fn resolution(source: &Measured, date: UnitDate) -> (IdentityResolutio
         active.map(|text| query("active identities", text, &identities.label, Sampling::Forward)),
     );
     let window = days::window(date, date);
+    let mut silent = !settings.usage.is_empty();
     let outcomes = source.metrics.fetch(&queries, window).await;
     let mut resolved = Resolved::default();
     let (mut derived, mut usage) = (BTreeSet::new(), BTreeMap::new());
@@ -37,6 +38,7 @@ pub async fn resolution(source: &Measured, date: UnitDate) -> (IdentityResolutio
     for (at, (query, outcome)) in queries.iter().zip(outcomes).enumerate() {
         match outcome.whole() {
             Ok(table) => {
+                silent &= at >= settings.usage.len() || table.series.is_empty();
                 for (principal, sum) in sums(&table) {
                     let identity = people::charged(identities, principal);
                     let is_usage = at < settings.usage.len();
@@ -50,10 +52,15 @@ pub async fn resolution(source: &Measured, date: UnitDate) -> (IdentityResolutio
                 }
             }
             Err(error) => {
+                silent = false;
                 failed.insert(query.name.clone());
                 resolved.lacking.push(error.to_string());
             }
         }
+    }
+    if silent {
+        // Nobody used anything, or the server has forgotten who did.
+        resolved.lacking.push("no usage was measured on this day".to_owned());
     }
     let listed = identities.listed.iter().map(|listed| people::charged_listed(identities, listed));
     let active: BTreeSet<String> = listed.collect();
