@@ -31,7 +31,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run everything until stopped: servers, coordinator and workers as child processes
-    Up(Launch),
+    Up(Up),
     /// Calculate what is due, print a summary and end
     Run(Run),
     /// Write a company with bills and rules into a folder, and calculate its month
@@ -121,6 +121,17 @@ pub struct Migrate {
     pub reach: Reach,
 }
 
+/// `up`.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Number of coordinators: one leads, another takes over when it is gone
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub coordinators: u32,
+    /// The rest.
+    #[command(flatten)]
+    pub launch: Launch,
+}
+
 /// What `up` and `run` share.
 #[derive(Debug, Clone, Args)]
 pub struct Launch {
@@ -139,6 +150,9 @@ pub struct Launch {
     /// Number of emitters [default: `workers` of apportion.yaml, else 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub emitters: Option<u32>,
+    /// Number of coordinators; one where the run is to end.
+    #[arg(skip = 1u32)]
+    pub coordinators: u32,
     /// Port of 127.0.0.1 for the embedded nats-server [default: any free one]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub nats_port: Option<u16>,
@@ -148,6 +162,14 @@ pub struct Launch {
     /// The embedded servers' data are removed when the command ends
     #[arg(skip)]
     pub throwaway: bool,
+}
+
+impl Up {
+    /// All of it.
+    #[must_use]
+    pub fn launch(self) -> Launch {
+        Launch { coordinators: self.coordinators, ..self.launch }
+    }
 }
 
 impl Launch {
@@ -160,6 +182,7 @@ impl Launch {
             gatherers: None,
             allocators: None,
             emitters: None,
+            coordinators: 1,
             nats_port: None,
             postgres_port: None,
             throwaway: false,

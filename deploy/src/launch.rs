@@ -1,7 +1,6 @@
 //! `up` and `run --once`: data folder, servers, tables, roles, in this order; and back.
 
 use std::env;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -12,8 +11,8 @@ use backon::{BlockingRetryable, ConstantBuilder};
 
 use crate::cli::Launch;
 use crate::drill::Drill;
+use crate::fleet::Fleet;
 use crate::folder::{DataFolder, Running};
-use crate::process::{Recipe, exe};
 use crate::progress;
 use crate::servers::find::Program;
 use crate::servers::{
@@ -60,8 +59,11 @@ pub fn launch(options: &Launch, once: Option<Once<'_>>) -> Result<u8> {
     servers.supervise(&mut supervisor);
     let migrated = supervisor.during(|| patiently(|| wiring::migrate(&urls.database_url)));
     migrated.context("cannot prepare the database")?;
-    for (recipe, one_shot) in recipes(options, &settings, &config, &folder, &urls, &run, once)? {
-        supervisor.add(Role::new(recipe), one_shot)?;
+    let fleet =
+        Fleet { options, settings: &settings, config: &config, folder: &folder, urls: &urls };
+    for recipe in fleet.recipes(&run, once.is_some())? {
+        let coordinates = recipe.name().starts_with("coordinator");
+        supervisor.add(Role::new(recipe), once.is_some() && coordinates)?;
     }
     if echo {
         eprintln!("running; Ctrl-C stops");
@@ -257,21 +259,6 @@ fn say(name: &str, program: &Program, address: &str) {
     );
 }
 
-/// Who holds the lead for this data folder: the same after a crash, so that its lease need not run out; another for any
-/// other folder, also one with the same path on another host.
-fn holder(folder: &DataFolder) -> Result<String> {
-    let path = folder.path().join("coordinator.id");
-    match std::fs::read_to_string(&path) {
-        Ok(id) if !id.is_empty() => Ok(id),
-        Ok(_) | Err(_) => {
-            let id = wiring::new_run();
-            std::fs::write(&path, &id)
-                .with_context(|| format!("cannot write {}", path.display()))?;
-            Ok(id)
-        }
-    }
-}
-
 /// What `apportion.yaml` sets, as environment variables.
 type Configured = [(&'static str, String)];
 
@@ -284,65 +271,4 @@ fn given_url(name: &str, configured: &Configured) -> Result<Option<String>> {
         }
         Err(env::VarError::NotUnicode(_)) => bail!("{name} is not UTF-8"),
     }
-}
-
-/// The roles of a run, the coordinator first; `true` for the one whose end is the end of the run.
-fn recipes(
-    options: &Launch,
-    settings: &Settings,
-    config: &Path,
-    folder: &DataFolder,
-    urls: &Running,
-    run: &str,
-    once: Option<Once<'_>>,
-) -> Result<Vec<(Recipe, bool)>> {
-    let exe = exe()?;
-    let configured = settings.environment();
-    // Held until all are known, so that no two are the same.
-    let mut listeners = Vec::new();
-    let mut role = |role: &str, name: String| -> Result<Recipe> {
-        // One address inherited by all could be listened at by one of them.
-        let metrics = match once.is_none() {
-            true => {
-                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-                    .context("no free port on 127.0.0.1 for metrics")?;
-                let address = listener.local_addr()?.to_string();
-                eprintln!("{name}: http://{address}/metrics");
-                listeners.push(listener);
-                address
-            }
-            false => String::new(),
-        };
-        let recipe = Recipe::new(&name, exe).arg(role).log(folder.log(&name, once.is_none()));
-        let unset = configured.iter().filter(|(name, _)| env::var_os(name).is_none());
-        let recipe = unset.fold(recipe, |recipe, (name, value)| recipe.env(name, value));
-        let recipe = recipe.env("APPORTION_METRICS", metrics);
-        Ok(recipe.env("NATS_URL", &urls.nats_url).env("APPORTION_DATA_DIR", folder.path()))
-    };
-    let with_store = |recipe: Recipe| recipe.env("DATABASE_URL", &urls.database_url);
-    let mut coordinator = with_store(role("coordinator", "coordinator".into())?)
-        .env("APPORTION_RUN", run)
-        .env("APPORTION_HOLDER", holder(folder)?)
-        .arg("--config")
-        .arg(config);
-    if once.is_some() {
-        coordinator = coordinator.arg("--once");
-    }
-    let mut recipes = vec![(coordinator, once.is_some())];
-    for number in 1..=options.gatherers.or(settings.workers.gatherers).unwrap_or(1) {
-        recipes.push((
-            role("gatherer", format!("gatherer-{number}"))?.without_env("DATABASE_URL"),
-            false,
-        ));
-    }
-    for number in 1..=options.allocators.or(settings.workers.allocators).unwrap_or(1) {
-        recipes.push((
-            role("allocator", format!("allocator-{number}"))?.without_env("DATABASE_URL"),
-            false,
-        ));
-    }
-    for number in 1..=options.emitters.or(settings.workers.emitters).unwrap_or(1) {
-        recipes.push((with_store(role("emitter", format!("emitter-{number}"))?), false));
-    }
-    Ok(recipes)
 }

@@ -9,6 +9,7 @@ pub mod configuration;
 pub mod demo;
 pub mod drill;
 pub mod explain;
+pub mod fleet;
 pub mod folder;
 pub mod guard;
 pub mod launch;

@@ -74,7 +74,8 @@ fn failed(error: &str) -> ExitCode {
 
 fn run(command: Command) -> Result<u8> {
     match command {
-        Command::Up(options) => {
+        Command::Up(up) => {
+            let options = up.launch();
             speak();
             launch(&options, None)
         }

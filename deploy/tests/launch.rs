@@ -165,7 +165,7 @@ fn parent() {
     let Ok(args) = std::env::var("APPORTION_TEST_ARGS") else { return };
     let cli = Cli::parse_from(std::iter::once("apportion").chain(args.split(' ')));
     let code = match cli.command {
-        Subcommand::Up(options) => launch(&options, None),
+        Subcommand::Up(up) => launch(&up.launch(), None),
         Subcommand::Run(run) => launch(
             &run.launch,
             Some(Once { told: Told::Text, allow_quarantine: true, drill: None, then: None }),

@@ -9,7 +9,7 @@
 //! | [`columnar`] | bills as Parquet, and emitted Parquet files |
 //! | [`focus`] | what FOCUS 1.2 files have to hold |
 //! | [`growth`] | how time and memory grow, as tables and plots |
-//! | [`processes`] | who runs below a process, and how to kill it |
+//! | [`processes`], [`roles`] | who runs below a process, and how to kill it; the roles of a standing `up` |
 //! | [`http`], [`confluent`] | a server with the faults that real ones have; an organization at Confluent Cloud |
 //! | [`prometheus`] | a Prometheus server over samples of the test
 
@@ -22,5 +22,6 @@ pub mod output;
 pub mod processes;
 pub mod program;
 pub mod prometheus;
+pub mod roles;
 pub mod stand;
 pub mod world;

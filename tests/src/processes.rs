@@ -82,6 +82,14 @@ pub fn is_alive(process: &Process) -> bool {
     now.is_some_and(|now| now.command == process.command)
 }
 
+/// Its environment, as `NAME=value`; empty where it has gone.
+#[must_use]
+pub fn environment(process: &Process) -> Vec<String> {
+    let bytes = fs::read(Path::new("/proc").join(process.pid.to_string()).join("environ"));
+    let bytes = bytes.unwrap_or_default();
+    bytes.split(|byte| *byte == 0).map(|one| String::from_utf8_lossy(one).into_owned()).collect()
+}
+
 /// Sends a signal. Whether there was somebody to get it.
 #[must_use]
 pub fn signal(pid: i32, signal: Signal) -> bool {

@@ -18,7 +18,9 @@ pub const POSTGRES_KEYS: [&str; 2] = ["url", "pool_max"];
 /// Keys of `workers`.
 pub const WORKERS_KEYS: [&str; 5] = ["gatherers", "allocators", "emitters", "slots", "shards"];
 /// Keys of `telemetry`.
-pub const TELEMETRY_KEYS: [&str; 1] = ["logs"];
+pub const TELEMETRY_KEYS: [&str; 2] = ["logs", "metrics_port"];
+/// The highest first port for metrics: each of up to 200 roles takes one.
+const METRICS_PORT_MAX: u32 = 65_335;
 
 /// What `apportion.yaml` says; everything may be left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct Settings {
     pub workers: WorkersSettings,
     /// Logs as JSON lines (`logs: json`) or as text.
     pub log_json: Option<bool>,
+    /// The first port of 127.0.0.1 where roles of `up` show their metrics; each takes the next. Left out: any free one.
+    pub metrics_port: Option<u16>,
 }
 
 /// The message server.
@@ -140,8 +144,18 @@ pub fn settings(node: &Node, dir: &Path, report: &mut Report) -> (Settings, Opti
         let words = [("text", false), ("json", true)];
         settings.log_json =
             map.get("logs").and_then(|node| read::word(node, "`logs`", &words, report));
+        settings.metrics_port = map.get("metrics_port").and_then(|node| metrics_port(node, report));
     }
     (settings, map.get("defaults").cloned())
+}
+
+fn metrics_port(node: &Node, report: &mut Report) -> Option<u16> {
+    let port = read::number(node, "`metrics_port`", 1, report)?;
+    if port > METRICS_PORT_MAX {
+        let mend = format!("write a port of 1 to {METRICS_PORT_MAX}: each role takes the next one");
+        report.at(&node.at, format!("`metrics_port` is {port}"), mend);
+    }
+    u16::try_from(port).ok()
 }
 
 /// An address: a bare text, or `url` of a map.

@@ -5,7 +5,7 @@ use runtime::store::StoreError;
 
 use super::emit::IN_LOOKBACK;
 use super::unit::{HELD, RESTORABLE};
-use super::{StateError, StateStore, execute};
+use super::{StateError, StateStore, execute, lead_check_in_txn};
 use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
 
 /// What a run still waits for, and what failed in it for good.
@@ -25,28 +25,22 @@ impl StateStore {
     /// Starts a run, or takes it up again after a restart.
     ///
     /// # Errors
-    /// When Postgres cannot be asked.
+    /// When another coordinator leads now, or Postgres cannot be asked.
     pub async fn run_start(&self, run: &str, trigger: &str) -> Result<(), StateError> {
-        let client = self.store.client().await?;
+        let mut client = self.store.client().await?;
+        let txn = client.transaction().await.map_err(StoreError::sql("begin"))?;
+        lead_check_in_txn(&txn, self.epoch).await?;
         let sql = "insert into pipeline_runs (run_id, trigger) values ($1, $2) on conflict (run_id) do nothing";
-        let made = client
-            .execute(sql, &[&run, &trigger])
-            .await
-            .map_err(StoreError::sql("start the run"))?;
-        if made == 0 {
-            return Ok(());
+        if execute(&txn, "start the run", sql, &[&run, &trigger]).await? > 0 {
+            // What an earlier run gave up gets its chance again.
+            let sql = "update source_state set attempts = 0, next_attempt_at = now() where attempts > 0;
+                       update pipeline_state set attempts = 0, next_attempt_at = now() where attempts > 0;
+                       update emission_records set attempts = 0, next_attempt_at = now() where attempts > 0;
+                       update drivers set attempts = 0, next_attempt_at = now() where attempts > 0;
+                       update emitted_files set attempts = 0, next_attempt_at = now() where attempts > 0";
+            txn.batch_execute(sql).await.map_err(StoreError::sql("start the run"))?;
         }
-        // What an earlier run gave up gets its chance again.
-        let sql = "update source_state set attempts = 0, next_attempt_at = now() where attempts > 0;
-                   update pipeline_state set attempts = 0, next_attempt_at = now() where attempts > 0;
-                   update emission_records set attempts = 0, next_attempt_at = now() where attempts > 0;
-                   update drivers set attempts = 0, next_attempt_at = now() where attempts > 0;
-                   update emitted_files set attempts = 0, next_attempt_at = now() where attempts > 0";
-        client
-            .batch_execute(sql)
-            .await
-            .map_err(StoreError::sql("start the run"))
-            .map_err(Into::into)
+        Ok(txn.commit().await.map_err(StoreError::sql("start the run"))?)
     }
 
     /// What the run still waits for.
@@ -107,12 +101,14 @@ impl StateStore {
     /// Ends a run.
     ///
     /// # Errors
-    /// When Postgres cannot be asked.
+    /// When another coordinator leads now, or Postgres cannot be asked.
     pub async fn run_end(&self, run: &str, failed: i64) -> Result<(), StateError> {
-        let client = self.store.client().await?;
+        let mut client = self.store.client().await?;
+        let txn = client.transaction().await.map_err(StoreError::sql("begin"))?;
+        lead_check_in_txn(&txn, self.epoch).await?;
         let sql = "update pipeline_runs set ended_at = now(), failed = $2::bigint,
                    status = case when $2::bigint = 0 then 'done' else 'failed' end where run_id = $1";
-        client.execute(sql, &[&run, &failed]).await.map_err(StoreError::sql("end the run"))?;
-        Ok(())
+        execute(&txn, "end the run", sql, &[&run, &failed]).await?;
+        Ok(txn.commit().await.map_err(StoreError::sql("end the run"))?)
     }
 }

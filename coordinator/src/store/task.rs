@@ -97,14 +97,18 @@ impl StateStore {
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
-    /// Notes that these tasks were published.
+    /// Notes that these tasks were published. Who has lost the lead notes nothing: who leads now sends them again.
     ///
     /// # Errors
     /// When Postgres cannot be asked.
     pub async fn tasks_sent(&self, subjects: &[String]) -> Result<(), StateError> {
         let client = self.store.client().await?;
-        let sql = "update tasks set sent_at = now(), sends = sends + 1 where subject = any($1)";
-        client.execute(sql, &[&subjects]).await.map_err(StoreError::sql("note sent tasks"))?;
+        // One statement, for one trip: after every sweep.
+        let sql = "with lead as (select 1 from leader where role = 'coordinator' and epoch = $2 for share)
+                   update tasks set sent_at = now(), sends = sends + 1
+                   where subject = any($1) and exists (select from lead)";
+        let noted = client.execute(sql, &[&subjects, &self.epoch]).await;
+        noted.map_err(StoreError::sql("note sent tasks"))?;
         Ok(())
     }
 

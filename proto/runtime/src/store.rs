@@ -56,6 +56,11 @@ impl StoreError {
     }
 }
 
+/// What every session is told. A process that freezes within a transaction would hold its locks, the leader's row among
+/// them, for as long as it is frozen: its transaction ends before the lease does.
+const OPTIONS: &str = "-c search_path=apportion -c TimeZone=UTC -c client_min_messages=warning \
+    -c idle_in_transaction_session_timeout=10s";
+
 /// How a pool is used right now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolUsage {
@@ -84,7 +89,7 @@ impl Store {
         }
         let mut config = tokio_postgres::Config::from_str(url).map_err(StoreError::Url)?;
         config.application_name(format!("apportion {role}"));
-        config.options("-c search_path=apportion -c TimeZone=UTC -c client_min_messages=warning");
+        config.options(OPTIONS);
         config.connect_timeout(Duration::from_secs(5));
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Verified };
         let timeouts = Timeouts {

@@ -20,6 +20,7 @@ mod compare;
 mod confluent;
 mod drivers;
 mod explain;
+mod fleet;
 mod focus;
 mod health;
 mod hold;

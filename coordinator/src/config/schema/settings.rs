@@ -30,7 +30,7 @@ pub struct ApportionFile {
     pub postgres: Option<PostgresOrUrl>,
     /// How many of which process.
     pub workers: Option<Workers>,
-    /// Logs.
+    /// Logs and metrics.
     pub telemetry: Option<Telemetry>,
     /// Any key of a tenant; a tenant's own key replaces it as a whole.
     pub defaults: Option<std::collections::BTreeMap<String, serde_json::Value>>,
@@ -107,12 +107,15 @@ impl JsonSchema for Shards {
     }
 }
 
-/// Logs.
+/// Logs and metrics.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Telemetry {
     /// Text, or JSON lines.
     pub logs: Option<Logs>,
+    /// The first port of 127.0.0.1 where the roles of `up` show their metrics; each takes the next. Left out: any free one.
+    #[schemars(range(min = 1, max = 65335))]
+    pub metrics_port: Option<u32>,
 }
 
 /// The form of logs.

@@ -173,7 +173,7 @@ fn settings_defaults_and_variables() {
 nats: nats://user:secret@host:4222
 postgres: { url: \"postgres://u:${PASSWORD}@h/db\", pool_max: 4 }
 workers: { allocators: 3, shards: 4 }
-telemetry: { logs: json }
+telemetry: { logs: json, metrics_port: 9464 }
 defaults: { currency: [USD, EUR, USD], final_after: 5d, emitters: { csv: { dir: out } } }
 ";
     let source = "sources: { a: { kind: focus, files: \"*.csv\", cost: BilledCost } }\n";
@@ -188,6 +188,7 @@ defaults: { currency: [USD, EUR, USD], final_after: 5d, emitters: { csv: { dir: 
     let debug = format!("{config:?}");
     assert!(!debug.contains("secret") && !debug.contains("pw@"), "{debug}");
     let env: BTreeMap<&str, String> = config.settings.environment().into_iter().collect();
+    assert_eq!(config.settings.metrics_port, Some(9464));
     assert_eq!(env["NATS_URL"], "nats://user:secret@host:4222");
     assert_eq!(
         (env["APPORTION_SHARDS"].as_str(), env["APPORTION_LOG_JSON"].as_str()),
