@@ -29,6 +29,7 @@ mod kills;
 mod lint;
 mod measured;
 mod months;
+mod observed;
 mod old_files;
 mod plan;
 mod provider_columns;
