@@ -26,6 +26,7 @@ pub mod leader;
 pub mod life;
 pub mod migrate;
 mod observe;
+mod retain;
 mod snapshot;
 pub mod store;
 pub mod sweep;

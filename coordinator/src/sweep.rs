@@ -64,6 +64,7 @@ impl Leader {
         self.plan_gathers(&txn, &mut tasks).await?;
         let compare = self.emissions_compared.is_none_or(|at| at.elapsed() > COMPARE_EVERY);
         if compare {
+            self.retain(&txn).await?;
             StateStore::emissions_compare_in_txn(&txn, COMPARE_MAX).await?;
             StateStore::removals_compare_in_txn(&txn).await?;
             StateStore::drivers_tidy_in_txn(&txn, DRIVERS_TIDY_MAX).await?;
@@ -156,7 +157,7 @@ impl Leader {
                 config: entry.hash,
                 folder: self.folder.to_string_lossy().into_owned(),
                 today,
-                from: back(entry.config.lookback_days),
+                from: back(entry.config.lookback_days).max(self.kept_from(entry)),
                 until: back(entry.config.cutoff_days),
                 republish: known.iter().filter(|k| k.2).map(|k| k.0).collect(),
                 known: known

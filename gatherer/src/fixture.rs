@@ -39,6 +39,7 @@ pub fn tenant(settings: SourceSettings) -> TenantConfig {
         currency: Vec::new(),
         lookback_days: None,
         cutoff_days: None,
+        retention_days: None,
         final_after_days: None,
         on_bad_line: OnBadLine::default(),
         sources: vec![source],

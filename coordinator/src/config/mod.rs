@@ -133,6 +133,8 @@ pub fn load(dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, 
     let empty = || (Settings::default(), None);
     let (settings, defaults) =
         node.map_or_else(empty, |node| settings::settings(&node, dir, &mut report));
+    let horizon =
+        settings.nats.replay_horizon_days.map_or(settings::REPLAY_HORIZON_DAYS, u64::from);
     let (mut tenants, mut places) = (BTreeMap::new(), BTreeMap::new());
     for (id, path) in folder::tenant_files(dir, &mut report) {
         let Some(mut node) = file(dir, &path, env, &mut report) else { continue };
@@ -144,8 +146,10 @@ pub fn load(dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, 
             node.value = Value::Map(Vec::new());
         }
         places.insert(id.clone(), Places::of(&node));
-        tenants
-            .extend(tenant::tenant(id.clone(), &node, dir, &mut report).map(|tenant| (id, tenant)));
+        let tenant = tenant::tenant(id.clone(), &node, dir, &mut report);
+        let days = tenant.as_ref().and_then(|tenant| tenant.retention_days);
+        tenant::check_retention(&node, days, horizon, &mut report);
+        tenants.extend(tenant.map(|tenant| (id, tenant)));
     }
     let placed = tenants.iter().map(|(id, tenant)| (tenant, places.get(id)));
     outputs::check(dir, placed, &mut report);

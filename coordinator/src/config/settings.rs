@@ -22,6 +22,9 @@ pub const TELEMETRY_KEYS: [&str; 2] = ["logs", "metrics_port"];
 /// The highest first port for metrics: each of up to 200 roles takes one.
 const METRICS_PORT_MAX: u32 = 65_335;
 
+/// Days for which lines and resolutions stay replayable where nothing is configured.
+pub const REPLAY_HORIZON_DAYS: u64 = 35;
+
 /// What `apportion.yaml` says; everything may be left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Keys of a tenant's file, and of `defaults`.
-pub const TENANT_KEYS: [&str; 16] = [
+pub const TENANT_KEYS: [&str; 17] = [
     "currency",
     "lookback",
     "cutoff",
@@ -34,9 +34,12 @@ pub const TENANT_KEYS: [&str; 16] = [
     "emitters",
     "guards",
     "allocator_params",
+    "retention",
 ];
 /// Keys that come with later features.
-pub const LATER_KEYS: [&str; 4] = ["schedule", "sla", "retention", "limits"];
+pub const LATER_KEYS: [&str; 3] = ["schedule", "sla", "limits"];
+/// Keys of `retention`.
+pub const RETENTION_KEYS: [&str; 1] = ["dates"];
 /// Keys of `guards`.
 pub const GUARDS_KEYS: [&str; 3] = ["zero_gather_threshold", "min_wall", "max_drop"];
 
@@ -124,6 +127,7 @@ pub fn tenant(id: TenantId, node: &Node, dir: &Path, report: &mut Report) -> Opt
         currency: map.get("currency").map(|node| currencies(node, cx)).unwrap_or_default(),
         lookback_days,
         cutoff_days,
+        retention_days: map.get("retention").and_then(|node| retention(node, lookback_days, cx)),
         final_after_days: days("final_after", cx),
         on_bad_line: map
             .get("on_bad_line")
@@ -185,6 +189,34 @@ fn currencies(node: &Node, cx: &mut Cx<'_>) -> Vec<Currency> {
 fn on_bad_line(node: &Node, cx: &mut Cx<'_>) -> Option<OnBadLine> {
     let words = [("quarantine", OnBadLine::Quarantine), ("hold", OnBadLine::Hold)];
     read::word(node, "`on_bad_line`", &words, cx.report)
+}
+
+/// How long dates are kept.
+fn retention(node: &Node, lookback: Option<u32>, cx: &mut Cx<'_>) -> Option<u32> {
+    let map = Map::read(node, "`retention`", &RETENTION_KEYS, cx.report)?;
+    let node = map.get("dates")?;
+    let days = read::parsed(node, "`dates`", cx.report, scalar::days)?;
+    if lookback.is_some_and(|lookback| lookback > days) {
+        let what = "dates that `lookback` gathers would be removed";
+        cx.report.at(&node.at, what, "keep them longer, or make `lookback` shorter");
+    }
+    Some(days)
+}
+
+/// Refuses to keep dates for less time than they stay replayable.
+pub fn check_retention(node: &Node, days: Option<u32>, horizon: u64, report: &mut Report) {
+    let Value::Map(entries) = &node.value else { return };
+    let entry = entries.iter().find(|entry| entry.key == "retention");
+    if let (Some(entry), Some(days)) = (entry, days)
+        && u64::from(days) < horizon
+    {
+        let what =
+            format!("`retention` keeps dates for {days}d, and they stay replayable for {horizon}d");
+        let mend = format!(
+            "write `dates: {horizon}d` or more, or lower nats.replay_horizon in apportion.yaml"
+        );
+        report.at(&entry.value.at, what, mend);
+    }
 }
 
 fn guards(node: &Node, cx: &mut Cx<'_>) -> Guards {

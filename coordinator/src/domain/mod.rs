@@ -5,4 +5,5 @@ pub mod guard;
 pub mod inventory;
 pub mod lifetime;
 pub mod pack;
+pub mod retention;
 pub mod unit;

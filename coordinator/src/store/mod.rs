@@ -10,6 +10,7 @@ mod lead;
 mod observe;
 mod remove;
 mod resolve;
+mod retention;
 mod run;
 mod snapshot;
 mod task;

@@ -369,6 +369,9 @@ impl StateStore {
             &rules,
         ];
         execute(txn, "put a date in force", sql, &parameters).await?;
+        if rows.is_empty() {
+            Self::date_is_back_in_txn(txn, key).await?;
+        }
         Ok(!same)
     }
 

@@ -124,7 +124,15 @@ impl Explain {
         let mut units =
             store::visible_units(&mut view, &self.tenant, self.source.as_ref(), (day, day))?;
         if units.is_empty() {
-            let others = absent::date(&mut view, &self.tenant, self.source.as_ref())?;
+            let source = self.source.as_ref();
+            if let Some(day) = store::removed_on(&mut view, &self.tenant, source, self.date)? {
+                bail!(
+                    "{} of {} was removed on {day}: its `retention` keeps nothing that old",
+                    self.date,
+                    self.tenant
+                );
+            }
+            let others = absent::date(&mut view, &self.tenant, source)?;
             bail!("nothing of {} is visible on {}: {others}", self.tenant, self.date);
         }
         let (listed, start, row) = self.wanted(&mut view, &units)?;

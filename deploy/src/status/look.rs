@@ -49,6 +49,8 @@ pub struct Standing {
     pub changes: Vec<Change>,
     /// What each source has of a type, how often gathers found far less of it, and what that waits for.
     pub populations: Vec<PopulationStatus>,
+    /// From when on tenants keep their dates, and what was removed.
+    pub retention: Vec<Retention>,
     /// Messages per stream; `None`: NATS was not asked or did not answer.
     pub streams: Option<Vec<StreamStatus>>,
 }
@@ -134,6 +136,21 @@ pub struct Change {
     pub difference: Option<String>,
 }
 
+/// How long a tenant keeps its dates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Retention {
+    /// Tenant.
+    pub tenant: String,
+    /// Dates before it are removed once nothing of them is to be done; `None`: all are kept.
+    pub kept_from: Option<String>,
+    /// Dates that were removed, of all sources.
+    pub removed: i64,
+    /// The last of them.
+    pub last_removed: Option<String>,
+    /// When dates were removed last.
+    pub removed_at: Option<String>,
+}
+
 /// A stream of NATS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StreamStatus {
@@ -215,6 +232,14 @@ pub fn look(url: &str, nats: Option<&str>, pid: Option<u32>) -> Result<Standing>
     };
     standing.changes = store::changes(&mut view, LISTED_MAX)?.into_iter().map(change).collect();
     standing.populations = store::populations(&mut view)?.iter().map(Into::into).collect();
+    let retention = |kept: store::Kept| Retention {
+        tenant: kept.tenant,
+        kept_from: kept.from,
+        removed: kept.removed,
+        last_removed: kept.last,
+        removed_at: kept.at,
+    };
+    standing.retention = store::kept(&mut view)?.into_iter().map(retention).collect();
     standing.streams = nats.and_then(streams);
     Ok(standing)
 }

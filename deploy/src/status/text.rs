@@ -69,6 +69,20 @@ pub fn standing(standing: &Standing) -> String {
     if !standing.changes.is_empty() {
         text.push_str(&format!("\n{}", changes(&standing.changes)));
     }
+    for kept in &standing.retention {
+        let from = kept
+            .kept_from
+            .as_deref()
+            .map_or("all dates".to_owned(), |from| format!("dates from {from} on"));
+        text.push_str(&format!("\n{} keeps {from}", kept.tenant));
+        if let (Some(last), Some(at)) = (&kept.last_removed, &kept.removed_at) {
+            text.push_str(&format!(
+                "; {} up to {last} were removed, the last ones at {at}",
+                kept.removed
+            ));
+        }
+        text.push('\n');
+    }
     for source in &standing.sources {
         let name = format!("{}/{}", source.tenant, source.source);
         if let Some(error) = &source.error {

@@ -10,6 +10,7 @@ mod guard;
 mod near;
 mod plan;
 mod progress;
+mod retention;
 mod sources;
 mod totals;
 mod trouble;
@@ -26,6 +27,7 @@ pub use guard::{MissingItem, Population, decide, missing, populations};
 pub use near::{dates_of, dates_of_line, names_of};
 pub use plan::{PlanRow, PlannedUnit, PlannedVisible, planned, plans_like, save_plan};
 pub use progress::{Progress, progress};
+pub use retention::{Kept, kept, removed_on};
 pub use sources::{Leader, RunRow, SourceRow, Work, leader, run, sources, tasks, work};
 pub use totals::{
     SourceKey, Stored, UnitCount, allocated, counts, lines, quarantined_amounts, received,

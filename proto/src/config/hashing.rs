@@ -139,6 +139,7 @@ impl TenantConfig {
             currency: &self.currency,
             lookback_days: self.lookback_days,
             cutoff_days: self.cutoff_days,
+            retention_days: self.retention_days,
         };
         self.hash("apportion gather\n", &view)
     }
@@ -176,6 +177,8 @@ struct Gathered<'a> {
     currency: &'a [Currency],
     lookback_days: Option<u32>,
     cutoff_days: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_days: Option<u32>,
 }
 
 #[derive(Serialize)]

@@ -91,6 +91,10 @@ pub struct TenantConfig {
     /// The youngest so many days are not gathered yet. `None`: 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cutoff_days: Option<u32>,
+    /// Months that lie further back than so many days are removed once nothing of them is to be done. `None`: all are
+    /// kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u32>,
     /// Dates younger than this are `estimated`. `None`: a unit is final at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub final_after_days: Option<u32>,

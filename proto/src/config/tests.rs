@@ -59,6 +59,7 @@ fn config() -> TenantConfig {
         currency: vec!["USD".parse().unwrap()],
         lookback_days: None,
         cutoff_days: None,
+        retention_days: None,
         final_after_days: None,
         on_bad_line: OnBadLine::Quarantine,
         sources: vec![source("cloud", Measure::Effective), source("other", Measure::Effective)],

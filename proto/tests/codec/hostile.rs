@@ -96,6 +96,7 @@ fn config() -> TenantConfig {
         currency: vec![],
         lookback_days: None,
         cutoff_days: None,
+        retention_days: None,
         final_after_days: None,
         on_bad_line: OnBadLine::Quarantine,
         sources: vec![source],

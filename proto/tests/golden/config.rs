@@ -74,6 +74,7 @@ fn least() -> TenantConfig {
         currency: vec![],
         lookback_days: None,
         cutoff_days: None,
+        retention_days: None,
         final_after_days: None,
         on_bad_line: OnBadLine::Quarantine,
         sources: vec![SourceConfig { built_in_rules: vec![], ..source("cloud", focus()) }],
@@ -107,6 +108,7 @@ fn full() -> TenantConfig {
         currency: vec!["EUR".parse().expect("a currency"), "USD".parse().expect("a currency")],
         lookback_days: Some(90),
         cutoff_days: Some(1),
+        retention_days: None,
         final_after_days: Some(5),
         on_bad_line: OnBadLine::Hold,
         sources: vec![

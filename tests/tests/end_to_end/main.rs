@@ -33,6 +33,7 @@ mod observed;
 mod old_files;
 mod plan;
 mod provider_columns;
+mod retention;
 mod shared;
 mod stages;
 mod storm;

@@ -17,6 +17,8 @@ mod removal;
 mod resolve;
 mod restore;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod shards;
 #[cfg(test)]
 mod withdrawal;

@@ -84,6 +84,7 @@ pub fn config(rules: Vec<Rule>) -> TenantConfig {
         currency: Vec::new(),
         lookback_days: None,
         cutoff_days: None,
+        retention_days: None,
         final_after_days: None,
         on_bad_line: Default::default(),
         sources: vec![source],

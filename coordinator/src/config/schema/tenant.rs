@@ -49,6 +49,17 @@ pub struct Tenant {
     pub guards: Option<Guards>,
     /// Numbers that built-in chains use.
     pub allocator_params: Option<AllocatorParams>,
+    /// How long what was calculated is kept; left out: for ever.
+    pub retention: Option<Retention>,
+}
+
+/// How long what was calculated is kept.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Retention {
+    /// Months that lie further back than so many days are removed, such as `400d`; at least the replay horizon and
+    /// `lookback`.
+    pub dates: Option<String>,
 }
 
 /// Numbers that built-in chains use. The ratios of one product add to exactly 1.

@@ -412,6 +412,14 @@ fn tests_and_emitters() {
         "2:34: `zero_gather_threshold` is \"0\" (write a whole number, 1 or more, or never)",
     );
     one(
+        "retention: { dates: 20d }",
+        "2:12: `retention` keeps dates for 20d, and they stay replayable for 35d (write `dates: 35d` or more, or lower nats.replay_horizon in apportion.yaml)",
+    );
+    one(
+        "lookback: 90d\nretention: { dates: 60d }",
+        "3:21: dates that `lookback` gathers would be removed (keep them longer, or make `lookback` shorter)",
+    );
+    one(
         "schedule: daily",
         "2:11: `schedule` means nothing yet (remove it until that feature is there)",
     );
