@@ -158,3 +158,20 @@ fn changed_rules_are_applied_from_the_archive_when_stream_and_source_are_gone() 
     assert!(rows.iter().filter(networking).count() > 0);
     assert!(rows.iter().filter(networking).all(|row| row["owner_id"] != "checkout"));
 }
+
+#[test]
+fn defect_17_5_a_revised_date_is_emitted_again() {
+    let stand = Stand::new("revised");
+    stand.write("tenants/acme.yaml", world::tenant("USD", "bill.csv", COST));
+    let bill = |cost: &str| {
+        let lines = vec![Line::new(day("2026-05-01"), "USD", cost).team("checkout")];
+        stand.write("bill.csv", world::csv(&lines));
+        lines
+    };
+    for cost in ["10", "25"] {
+        let lines = bill(cost);
+        let run = stand.run_once(&[]);
+        assert_done(&run, 1);
+        assert_holds(&stand, &run, "acme", &lines, COST);
+    }
+}

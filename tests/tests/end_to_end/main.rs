@@ -40,6 +40,7 @@ mod storm;
 mod sunbird;
 mod try_bill;
 mod unallocated;
+mod unchanged;
 
 fn day(text: &str) -> UnitDate {
     text.parse().expect("a date")

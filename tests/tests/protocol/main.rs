@@ -10,6 +10,8 @@ mod incarnation;
 #[cfg(test)]
 mod inventory;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
 mod late;
 #[cfg(test)]
 mod removal;
