@@ -25,6 +25,7 @@ mod focus;
 mod health;
 mod hold;
 mod inventory;
+mod isolation;
 mod kills;
 mod lint;
 mod measured;
