@@ -40,6 +40,8 @@ pub struct Leader {
     pub(crate) drivers_looked: Instant,
     /// When what lies outside was last to be compared with what is recorded; not yet by this leader.
     pub(crate) emissions_compared: Option<Instant>,
+    /// When runs were last looked at for what no report tells of; not yet by this leader.
+    pub(crate) runs_looked: Option<Instant>,
     /// A stream is nearly full: a standing run gathers nothing meanwhile, while commits go on.
     pub(crate) streams_filling: bool,
     /// When the configurations in force were last published.
@@ -74,6 +76,7 @@ impl Leader {
             configs_published: None,
             streams_filling: false,
             emissions_compared: None,
+            runs_looked: None,
             metrics: Metrics::default(),
         }
     }

@@ -32,6 +32,8 @@ const TENANT_TASKS_MAX: i64 = 64;
 const EMISSIONS_EVERY: Duration = Duration::from_secs(2);
 /// Drivers are looked at again this often: a window that failed, or a unit in it that was given up.
 const DRIVERS_EVERY: Duration = Duration::from_secs(2);
+/// Runs are looked at this often for what no report tells of.
+const RUNS_EVERY: Duration = Duration::from_secs(10);
 /// What lies outside is compared with what is recorded when a coordinator starts to lead, and then this often.
 const COMPARE_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Windows of drivers, and weights, that are removed at a time because nothing uses them.
@@ -85,11 +87,19 @@ impl Leader {
             true => self.plan_drivers(&txn, &mut tasks).await?,
             false => 0,
         };
+        StateStore::runs_end_in_txn(&txn).await?;
+        let runs = self.runs_looked.is_none_or(|at| at.elapsed() > RUNS_EVERY);
+        if runs {
+            StateStore::run_units_sweep_in_txn(&txn).await?;
+        }
         let superseded = StateStore::tasks_settle_in_txn(&txn).await?;
         txn.commit().await.map_err(StoreError::sql("commit"))?;
         drop(client);
         if compare {
             self.emissions_compared = Some(std::time::Instant::now());
+        }
+        if runs {
+            self.runs_looked = Some(std::time::Instant::now());
         }
         if look {
             self.emissions_looked = std::time::Instant::now();
@@ -151,29 +161,36 @@ impl Leader {
             let known = StateStore::units_known_in_txn(txn, at).await?;
             let inventory = StateStore::inventory_in_force_in_txn(txn, at).await?;
             let today = today();
+            let generation = one(StateStore::generations_draw_in_txn(txn, 1).await?)?;
+            let trigger = if self.every.is_some() { "schedule" } else { "manual" };
+            let new = format!("gather-{generation}");
+            let run = StateStore::gather_run_in_txn(txn, at, (&new, trigger), entry.hash).await?;
             let back = |days: Option<u32>| days.and_then(|d| today.plus_days(-i64::from(d)).ok());
+            let (from, until) = match run.range {
+                Some((from, to)) => (Some(from), Some(to)),
+                None => (back(entry.config.lookback_days), back(entry.config.cutoff_days)),
+            };
             let GatherDue { cursor, .. } = &due;
             let task = Task::Gather(Gather {
                 config: entry.hash,
                 folder: self.folder.to_string_lossy().into_owned(),
                 today,
-                from: back(entry.config.lookback_days).max(self.kept_from(entry)),
-                until: back(entry.config.cutoff_days),
+                from: from.max(self.kept_from(entry)),
+                until,
                 republish: known.iter().filter(|k| k.2).map(|k| k.0).collect(),
                 known: known
                     .iter()
                     .map(|(date, hash, _)| KnownDate { date: *date, hash: *hash })
                     .collect(),
                 cursor: cursor.clone().map(ByteBuf::from),
-                rehash: false,
+                rehash: run.range.is_some(),
                 inventory: inventory.map(|(_, content)| content),
             });
-            let generation = one(StateStore::generations_draw_in_txn(txn, 1).await?)?;
             let out = StateStore::task_add_in_txn(txn, &Step::Gather, at, None, generation, &task)
                 .await?;
             let reading = entry.config.gather_hash(at.1)?;
             let sent = (generation, out.subject.as_str());
-            StateStore::gather_dispatch_in_txn(txn, at, sent, reading).await?;
+            StateStore::gather_dispatch_in_txn(txn, at, sent, (reading, &run.id)).await?;
             tasks.push(out);
         }
         Ok(())

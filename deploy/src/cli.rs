@@ -14,6 +14,7 @@ use crate::plan::Plan;
 use crate::process::guard::Guard;
 use crate::process::watchdog::Watch;
 use crate::reach::Reach;
+use crate::runs::{Backfill, Runs};
 use crate::status::Status;
 use crate::try_bill::Try;
 use crate::unallocated::Unallocated;
@@ -48,6 +49,10 @@ pub enum Command {
     Unallocated(Unallocated),
     /// Show what a changed configuration would move, before it is in force
     Plan(Plan),
+    /// Gather dates of a source again
+    Backfill(Backfill),
+    /// Show what was done, when and for whom
+    Runs(Runs),
     /// Compare what another tool allocated with what is visible
     Compare(Compare),
     /// Resources and identities that wait to be deleted: list, confirm, reject
@@ -92,6 +97,8 @@ impl Command {
             Self::Explain(explain) => explain.json,
             Self::Unallocated(unallocated) => unallocated.json,
             Self::Plan(plan) => plan.json,
+            Self::Backfill(backfill) => backfill.json,
+            Self::Runs(runs) => runs.is_json(),
             Self::Compare(compare) => compare.json,
             Self::Deletions(command) | Self::Withdrawals(command) => command.is_json(),
             Self::Config(ConfigCommand::Check(check)) => check.json,

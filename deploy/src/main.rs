@@ -33,6 +33,8 @@ fn main() -> ExitCode {
         | Command::Explain(_)
         | Command::Unallocated(_)
         | Command::Plan(_)
+        | Command::Backfill(_)
+        | Command::Runs(_)
         | Command::Compare(_)
         | Command::Deletions(_)
         | Command::Withdrawals(_)
@@ -107,6 +109,8 @@ fn run(command: Command) -> Result<u8> {
         Command::Explain(explain) => explain.run(),
         Command::Unallocated(unallocated) => unallocated.run(),
         Command::Plan(plan) => plan.run(),
+        Command::Backfill(backfill) => backfill.run(),
+        Command::Runs(runs) => runs.run(),
         Command::Compare(compare) => compare.run(),
         Command::Deletions(command) => command.run(What::Deletions),
         Command::Withdrawals(command) => command.run(What::Withdrawals),

@@ -38,7 +38,14 @@ fn a_failure_is_one_document() {
     let whose = ["--tenant", "acme"];
     let explain = [&["explain", "--date", "2026-05-01", "--line", "00"], &whose[..]].concat();
     let compare = [&["compare", "--csv", "theirs.csv", "--currency", "USD"], &whose[..]].concat();
-    let asking: [&[&str]; 7] = [
+    let backfill = [
+        &["backfill", "--source", "aws", "--from", "2026-05-01", "--to", "2026-05-02"],
+        &whose[..],
+    ]
+    .concat();
+    let asking: [&[&str]; 9] = [
+        &backfill,
+        &["runs"],
         &explain,
         &compare,
         &["unallocated", "--tenant", "acme"],

@@ -183,6 +183,8 @@ fn parent() {
         | Subcommand::Plan(_)
         | Subcommand::Try(_)
         | Subcommand::Bench(_)
+        | Subcommand::Backfill(_)
+        | Subcommand::Runs(_)
         | Subcommand::Compare(_)
         | Subcommand::Deletions(_)
         | Subcommand::Withdrawals(_)

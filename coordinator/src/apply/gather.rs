@@ -16,17 +16,17 @@ use super::{Applied, Source};
 use crate::domain::backoff::{ATTEMPTS_OF_A_RUN, pause};
 use crate::domain::unit::UnitEvent;
 use crate::leader::Leader;
-use crate::store::{StateError, StateStore};
+use crate::store::{SourceRow, StateError, StateStore};
 
 impl Leader {
-    pub(super) async fn is_gathering(
-        &self,
+    /// The source, if that very gather of it is under way; else what is reported of it is late.
+    pub(super) async fn gathering(
         txn: &Transaction<'_>,
         at: Source<'_>,
         generation: Generation,
-    ) -> Result<bool, StateError> {
+    ) -> Result<Option<SourceRow>, StateError> {
         let row = StateStore::source_lock_in_txn(txn, at).await?;
-        Ok(row.is_some_and(|row| row.gather == Some(generation)))
+        Ok(row.filter(|row| row.gather == Some(generation)))
     }
 
     /// Everything that a gather reported counts now, or nothing of it.
@@ -39,9 +39,12 @@ impl Leader {
         inventories: &mut Inventories,
     ) -> Result<Applied, StateError> {
         let Some(entry) = self.config(at.0) else { return Ok(Applied::Done) };
-        if !self.is_gathering(txn, at, header.generation).await? {
+        let Some(SourceRow { run, .. }) = Self::gathering(txn, at, header.generation).await? else {
             return Ok(Applied::Done);
-        }
+        };
+        // Of what a person asked for, the lines alone count: it says nothing of other dates, nor of what lives now.
+        let asked = run.as_ref().and_then(|run| run.range);
+        let is_asked = |date: &UnitDate| asked.is_none_or(|(from, to)| (from..=to).contains(date));
         let stage = (header.generation, header.attempt);
         let (staged, quarantined) = StateStore::staged_list_in_txn(txn, at, stage).await?;
         let staged_by_date: BTreeMap<UnitDate, _> = staged.into_iter().collect();
@@ -55,7 +58,8 @@ impl Leader {
             return Ok(Applied::Later);
         }
         let mut entities = None;
-        if let Some(inventory) = &done.inventory {
+        let inventory = done.inventory.as_ref().filter(|_| asked.is_none());
+        if let Some(inventory) = inventory {
             let read = inventories.remove(&stage);
             match self.inventory_arrived(txn, at, inventory, read).await? {
                 Arrived::Here(found) => entities = found,
@@ -94,11 +98,12 @@ impl Leader {
         }
         let found: BTreeSet<UnitDate> = done.dates.iter().map(|d| d.date).collect();
         let covered = (done.covered_from, done.covered_to);
-        let is_gone =
-            |date: &UnitDate| !found.contains(date) && (covered.0..=covered.1).contains(date);
+        let is_gone = |date: &UnitDate| {
+            !found.contains(date) && (covered.0..=covered.1).contains(date) && is_asked(date)
+        };
         let gone = in_force.into_keys().filter(is_gone).collect();
-        self.dates_gone(txn, at, entry, stage, (covered, &found, &gone)).await?;
-        if let Some(inventory) = &done.inventory {
+        self.dates_gone(txn, at, entry, stage, (covered, &found, &gone), asked.is_some()).await?;
+        if let Some(inventory) = inventory {
             let by = (header.generation, &entry.config.guards);
             self.inventory_apply(txn, at, by, inventory, entities).await?;
         }
@@ -106,17 +111,24 @@ impl Leader {
             if lines == 0 {
                 // Nothing of it can be missing.
                 StateStore::unit_event_in_txn(txn, &key(date), UnitEvent::Republished).await?;
-            } else if !found.contains(&date) {
+            } else if !found.contains(&date) && is_asked(&date) {
                 let reason = "its batches are gone from the stream, and the source was not asked for this date: let `lookback` and `cutoff` include it";
                 tracing::warn!(tenant = %at.0, source = %at.1, %date, reason, "a date cannot be republished");
                 StateStore::unit_forsaken_in_txn(txn, &key(date), reason).await?;
             }
         }
-        StateStore::quarantine_apply_in_txn(txn, at, stage, done).await?;
+        StateStore::quarantine_apply_in_txn(txn, at, stage, done, asked).await?;
         StateStore::provider_columns_add_in_txn(txn, at, &done.provider_columns).await?;
-        let reading = entry.config.gather_hash(at.1)?;
-        StateStore::gather_done_in_txn(txn, at, header.generation, done, (&self.run, reading))
-            .await?;
+        if let Some(run) = &run {
+            let gathered = (run.id.as_str(), header.generation);
+            StateStore::run_gathered_in_txn(txn, at, gathered, done).await?;
+        }
+        if asked.is_some() {
+            StateStore::backfill_ended_in_txn(txn, at).await?;
+        } else {
+            let by = (self.run.as_str(), entry.config.gather_hash(at.1)?);
+            StateStore::gather_done_in_txn(txn, at, header.generation, done, by).await?;
+        }
         tracing::info!(tenant = %at.0, source = %at.1, generation = header.generation.0, dates = done.dates.len(),
             changed = staged_by_date.len(), quarantined, "gather applied");
         Ok(Applied::Done)
@@ -143,16 +155,22 @@ impl Leader {
         generation: Generation,
         failed: &Failed,
     ) -> Result<(), StateError> {
-        let Some(row) = StateStore::source_lock_in_txn(txn, at).await? else { return Ok(()) };
-        if row.gather != Some(generation) {
-            return Ok(());
-        }
+        let Some(row) = Self::gathering(txn, at, generation).await? else { return Ok(()) };
         self.metrics.gather_failed();
         let attempts = row.attempts + 1;
         // A single run takes a data error as final: the next run looks again. A standing one keeps trying.
         let hopeless = failed.class == FailureClass::Data || attempts >= ATTEMPTS_OF_A_RUN;
-        let given_up = (hopeless && self.every.is_none()).then_some(self.run.as_str());
+        let reason = &failed.reason;
+        let asked = row.run.as_ref().is_some_and(|run| run.range.is_some());
+        let given_up = hopeless && (asked || self.every.is_none());
+        if let Some(run) = &row.run {
+            StateStore::run_gather_failed_in_txn(txn, &run.id, reason, given_up).await?;
+        }
         tracing::warn!(tenant = %at.0, source = %at.1, attempts, class = ?failed.class, reason = failed.reason, "a gather failed");
-        StateStore::gather_failed_in_txn(txn, at, &failed.reason, pause(attempts), given_up).await
+        if asked && given_up {
+            return StateStore::backfill_ended_in_txn(txn, at).await;
+        }
+        let given_up = given_up.then_some(self.run.as_str());
+        StateStore::gather_failed_in_txn(txn, at, reason, pause(attempts), given_up).await
     }
 }

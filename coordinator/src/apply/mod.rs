@@ -1,6 +1,7 @@
 //! Reports in: applied in groups, a savepoint each; one bad report is refused, the rest commit.
 
 mod after;
+mod failed;
 mod gather;
 mod inventory;
 mod resolved;
@@ -11,10 +12,9 @@ use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use proto::envelope::{self, Header};
-use proto::hash::Hash128;
 use proto::ids::{Generation, SourceId, TenantId, UnitKey};
 use proto::manifest::Manifest;
-use proto::report::{Committed, Failed, FailureClass, Published, Report, Restored};
+use proto::report::{Committed, FailureClass, Published, Report, Restored};
 use proto::subject::{self, Step, Stream, UnitAddress};
 use proto::task::{Commit, CommitUnit, Task};
 use proto::time::UnitDate;
@@ -23,12 +23,11 @@ use runtime::store::StoreError;
 
 use self::after::After;
 use self::inventory::{Decoded, Inventories};
-use crate::domain::backoff::{EQUAL_ERRORS_MAX, pause, without_generation};
 use crate::domain::unit::{UnitEvent, UnitState};
 use crate::leader::Leader;
 use crate::observe::reconcile;
 use crate::snapshot;
-use crate::store::{StateError, StateStore, UnitRow, lead_check_in_txn};
+use crate::store::{StateError, StateStore, StepDone, UnitRow, lead_check_in_txn};
 
 /// What became of a report.
 enum Applied {
@@ -178,7 +177,7 @@ impl Leader {
         let at = (&header.tenant, source);
         match report {
             Report::GatheredDate(gathered) => {
-                if self.is_gathering(txn, at, header.generation).await? {
+                if Self::gathering(txn, at, header.generation).await?.is_some() {
                     StateStore::staged_add_in_txn(
                         txn,
                         at,
@@ -189,7 +188,7 @@ impl Leader {
                 }
             }
             Report::Quarantined(records) => {
-                if self.is_gathering(txn, at, header.generation).await? {
+                if Self::gathering(txn, at, header.generation).await?.is_some() {
                     StateStore::staged_quarantine_in_txn(
                         txn,
                         at,
@@ -203,9 +202,13 @@ impl Leader {
                 return self.gather_done(txn, at, header, &done, inventories).await;
             }
             Report::Resolved(units) => {
+                let mut counted = StepDone::default();
                 for unit in &units {
-                    self.resolved(txn, at, unit, after).await?;
+                    if self.resolved(txn, at, unit, after).await? {
+                        counted.add(unit.date, unit.manifest.items);
+                    }
                 }
+                StateStore::run_step_in_txn(txn, at, &Step::Resolve, &counted).await?;
                 if self.reads_inventory(at.0, at.1) {
                     let address = snapshot::address(at, header.generation);
                     after.purges.push((Stream::Inventory, address));
@@ -221,14 +224,16 @@ impl Leader {
                 after.driven = true;
             }
             Report::Allocated(units) => self.allocated(txn, at, units, after).await?,
-            Report::Committed(units) => {
-                for unit in units {
-                    self.committed(txn, at, unit, after).await?;
-                }
-            }
+            Report::Committed(units) => self.committed_all(txn, at, units, after).await?,
             Report::Emitted(units) => {
                 for unit in &units {
                     StateStore::emission_done_in_txn(txn, at, header.generation, unit).await?;
+                }
+                for of_one in units.chunk_by(|a, b| a.emitter == b.emitter) {
+                    let Some(first) = of_one.first() else { continue };
+                    let mut counted = StepDone::default();
+                    of_one.iter().for_each(|unit| counted.add(unit.date, unit.rows));
+                    StateStore::run_emitted_in_txn(txn, at, &first.emitter, &counted).await?;
                 }
             }
             Report::Removed(files) => {
@@ -282,14 +287,17 @@ impl Leader {
         after: &mut After,
     ) -> Result<(), StateError> {
         let mut commits = Vec::new();
+        let mut counted = StepDone::default();
         for done in units {
             let wanted = (done.date, done.generation);
             let Some(unit) = Self::unit_in(txn, at, wanted, UnitState::Allocating).await? else {
                 continue;
             };
             reconcile(&self.metrics, &unit.lines.totals, &done.manifest.totals);
+            counted.add(done.date, done.manifest.items);
             commits.push((unit, done));
         }
+        StateStore::run_step_in_txn(txn, at, &Step::Allocate, &counted).await?;
         let size = |(unit, Published { manifest: rows, .. }): &(UnitRow, Published)| {
             let resolutions = unit.resolutions.as_ref().map_or(0, |r| r.batches.len());
             let batches = unit.lines.batches.len() + resolutions + rows.batches.len();
@@ -332,26 +340,51 @@ impl Leader {
         Ok(())
     }
 
+    async fn committed_all(
+        &self,
+        txn: &Transaction<'_>,
+        at: Source<'_>,
+        units: Vec<Committed>,
+        after: &mut After,
+    ) -> Result<(), StateError> {
+        let (mut counted, mut generations) = (StepDone::default(), Vec::new());
+        for done in units {
+            let (date, generation) = (done.date, done.generation.0);
+            if let Some(rows) = self.committed(txn, at, done, after).await? {
+                counted.add(date, rows);
+                generations.push(generation);
+            }
+        }
+        if generations.is_empty() {
+            return Ok(());
+        }
+        after.visible += generations.len() as u64;
+        StateStore::run_units_in_txn(txn, &self.run, generations.len()).await?;
+        StateStore::run_step_in_txn(txn, at, &Step::Commit, &counted).await?;
+        StateStore::run_visible_in_txn(txn, at, &counted, &generations).await
+    }
+
+    /// Gives the number of rows where the unit became visible.
     async fn committed(
         &self,
         txn: &Transaction<'_>,
         at: Source<'_>,
         done: Committed,
         after: &mut After,
-    ) -> Result<(), StateError> {
+    ) -> Result<Option<u64>, StateError> {
         let wanted = (done.date, done.generation);
         let Some(unit) = Self::unit_in(txn, at, wanted, UnitState::Committing).await? else {
-            return Ok(());
+            return Ok(None);
         };
         if unit.visible != done.generation.0 {
             // The ledger found it superseded, though nothing newer is wanted: it is calculated again.
             let reason = "the ledger found the generation superseded";
-            return self.unit_failed(txn, &unit, FailureClass::Transient, reason).await;
+            self.unit_failed(txn, &unit, FailureClass::Transient, reason).await?;
+            return Ok(None);
         }
-        if StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::Committed).await? {
+        let moved = StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::Committed).await?;
+        if moved {
             StateStore::unit_settled_in_txn(txn, &unit.key).await?;
-            StateStore::run_unit_in_txn(txn, &self.run).await?;
-            after.visible += 1;
         }
         let mut purge = |stream, Manifest { generation, attempt, .. }: &Manifest| {
             let address = UnitAddress::new(stream, at.0, at.1, done.date, *generation, *attempt);
@@ -365,109 +398,6 @@ impl Leader {
             let resolutions = unit.resolutions.iter().filter(|r| r.generation == restored);
             resolutions.for_each(|resolutions| purge(Stream::Resolution, resolutions));
         }
-        Ok(())
-    }
-
-    async fn failed(
-        &self,
-        txn: &Transaction<'_>,
-        at: Source<'_>,
-        header: &Header,
-        failed: &Failed,
-    ) -> Result<(), StateError> {
-        match failed.step.parse::<Step>() {
-            Ok(Step::Gather) => self.gather_failed(txn, at, header.generation, failed).await,
-            Ok(Step::Emit(emitter)) => {
-                for (date, _) in &failed.units {
-                    let key = UnitKey { tenant: at.0.clone(), source: at.1.clone(), date: *date };
-                    let hopeless = failed.class == FailureClass::Data;
-                    let failure = (header.generation, failed.reason.as_str(), hopeless);
-                    StateStore::emission_failed_in_txn(txn, &key, &emitter, failure, pause).await?;
-                }
-                Ok(())
-            }
-            Ok(Step::Remove) => {
-                let (task, reason) = (header.generation, &failed.reason);
-                StateStore::removals_failed_in_txn(txn, at, task, reason, pause(1)).await
-            }
-            Ok(Step::Resolve) => {
-                self.units_failed(txn, at, UnitState::Resolving, failed.class, failed).await
-            }
-            Ok(Step::Allocate) => {
-                self.units_failed(txn, at, UnitState::Allocating, failed.class, failed).await
-            }
-            Ok(Step::Commit) => {
-                // Rows that are gone are made again; the allocator tells whether lines are gone, too.
-                let class = match failed.class {
-                    FailureClass::InputMissing => FailureClass::Transient,
-                    class @ (FailureClass::Transient | FailureClass::Data) => class,
-                };
-                self.units_failed(txn, at, UnitState::Committing, class, failed).await
-            }
-            Ok(Step::Restore) => {
-                // What the archive lacks it will lack the next time, too: the source is asked then.
-                let class = match failed.class {
-                    FailureClass::InputMissing => FailureClass::Data,
-                    class @ (FailureClass::Transient | FailureClass::Data) => class,
-                };
-                self.units_failed(txn, at, UnitState::Restoring, class, failed).await
-            }
-            Ok(Step::Driver) => self.driver_failed(txn, at.0, header.generation, failed).await,
-            Err(_) => {
-                let why = format!("step {:?} fails here: {}", failed.step, failed.reason);
-                Err(StateError::Stored { what: "report", of: header.tenant.to_string(), why })
-            }
-        }
-    }
-
-    /// A step failed. Of units that have left it, the report is late.
-    async fn units_failed(
-        &self,
-        txn: &Transaction<'_>,
-        at: Source<'_>,
-        state: UnitState,
-        class: FailureClass,
-        failed: &Failed,
-    ) -> Result<(), StateError> {
-        for unit in &failed.units {
-            if let Some(unit) = Self::unit_in(txn, at, *unit, state).await? {
-                self.unit_failed(txn, &unit, class, &failed.reason).await?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn unit_failed(
-        &self,
-        txn: &Transaction<'_>,
-        unit: &UnitRow,
-        class: FailureClass,
-        reason: &str,
-    ) -> Result<(), StateError> {
-        let error = Hash128::of(without_generation(reason, unit.wanted.0).as_bytes());
-        let equal = match class {
-            FailureClass::Data if unit.error_hash.as_deref() == Some(&error.0) => {
-                unit.equal_errors + 1
-            }
-            FailureClass::Data => 1,
-            FailureClass::Transient | FailureClass::InputMissing => 0,
-        };
-        let event = match class {
-            FailureClass::Data if equal >= EQUAL_ERRORS_MAX => UnitEvent::Quarantine,
-            FailureClass::Data | FailureClass::Transient => UnitEvent::Failed,
-            FailureClass::InputMissing => UnitEvent::InputMissing,
-        };
-        tracing::warn!(unit = %unit.key, state = %unit.state, ?class, equal, reason, "a unit's step failed");
-        self.metrics.unit_failed(class);
-        // The archive or the source need not wait, unless what they brought is gone again.
-        let missing = class == FailureClass::InputMissing;
-        let first = missing && unit.attempts == 0;
-        let pause = if first { Duration::ZERO } else { pause(unit.attempts + 1) };
-        StateStore::unit_event_in_txn(txn, &unit.key, event).await?;
-        StateStore::unit_failed_in_txn(txn, &unit.key, reason, (error, equal), pause).await?;
-        if missing {
-            StateStore::unit_forget_resolutions_in_txn(txn, &unit.key, false).await?;
-        }
-        Ok(())
+        Ok(moved.then(|| unit.rows.as_ref().map_or(0, |rows| rows.items)))
     }
 }

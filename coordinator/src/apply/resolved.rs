@@ -9,21 +9,22 @@ use super::after::After;
 use crate::domain::backoff;
 use crate::domain::unit::{UnitEvent, UnitState};
 use crate::leader::Leader;
-use crate::store::{StateError, StateStore};
+use crate::store::{StateError, StateStore, StepDone};
 
 impl Leader {
     /// Resolutions are there. Where they lack something the date is calculated all the same, by its next tiers, and is
     /// provisional until they are made again; after so many attempts it stays as it is. What is visible of a date is not
-    /// given up for such: it keeps the resolutions that it was made with.
+    /// given up for such: it keeps the resolutions that it was made with. False: the report is late.
     pub(super) async fn resolved(
         &self,
         txn: &Transaction<'_>,
         at: Source<'_>,
         done: &Published,
         after: &mut After,
-    ) -> Result<(), StateError> {
+    ) -> Result<bool, StateError> {
         let wanted = (done.date, done.generation);
-        if let Some(unit) = Self::unit_in(txn, at, wanted, UnitState::Resolving).await? {
+        let unit = Self::unit_in(txn, at, wanted, UnitState::Resolving).await?;
+        if let Some(unit) = &unit {
             let attempts = unit.resolve_attempts.saturating_add(1);
             let source = self.config(at.0).and_then(|entry| entry.config.source(at.1));
             let most = source.and_then(|source| source.metrics.as_ref());
@@ -51,12 +52,15 @@ impl Leader {
             if StateStore::unit_is_as_visible_in_txn(txn, &unit.key).await? {
                 StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::ResolvedEqual).await?;
                 StateStore::unit_settled_in_txn(txn, &unit.key).await?;
+                let mut same = StepDone::default();
+                same.add(done.date, 0);
+                StateStore::run_visible_in_txn(txn, at, &same, &[unit.visible]).await?;
                 after.settled = true;
             } else {
                 StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::Resolved).await?;
             }
         }
-        Ok(())
+        Ok(unit.is_some())
     }
 
     /// Puts up to `limit` units of each kind on their way that are to be resolved again: those whose resolutions lack

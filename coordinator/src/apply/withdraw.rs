@@ -19,7 +19,8 @@ const NO_TYPE: &str = "";
 
 impl Leader {
     /// Of the dates that the gather speaks for, `found` are there and `gone` no longer are. Files say what they say; of
-    /// anything else it may be a fault that visible dates are to be emptied.
+    /// anything else it may be a fault that visible dates are to be emptied, and a gather of some dates alone (`partial`)
+    /// cannot tell.
     pub(super) async fn dates_gone(
         &self,
         txn: &Transaction<'_>,
@@ -27,6 +28,7 @@ impl Leader {
         entry: &ConfigInForce,
         work: (Generation, Attempt),
         (covered, found, gone): ((UnitDate, UnitDate), &BTreeSet<UnitDate>, &BTreeSet<UnitDate>),
+        partial: bool,
     ) -> Result<(), StateError> {
         let settings = entry.config.source(at.1).map(|source| &source.settings);
         if matches!(settings, None | Some(SourceSettings::Focus(_))) {
@@ -36,6 +38,9 @@ impl Leader {
         let moment = StateStore::moment_in_txn(txn).await?;
         let there: Vec<UnitDate> = found.iter().copied().collect();
         StateStore::dates_unmiss_in_txn(txn, at, &there).await?;
+        if partial {
+            return Ok(());
+        }
         let visible = StateStore::visible_dates_in_txn(txn, at, covered).await?;
         let missing: Vec<_> = visible.iter().filter(|seen| gone.contains(&seen.date)).collect();
         let kept = missing.iter().filter(|seen| seen.kept).count() as u64;

@@ -12,7 +12,9 @@ use proto::report::{GatherDone, GatheredDate, QuarantinedRecord};
 use proto::time::UnitDate;
 
 use super::unit::RESTORABLE;
-use super::{StateError, StateStore, execute, pack, parsed, plain, query, unpack, warnings_json};
+use super::{
+    GatherRun, StateError, StateStore, execute, pack, parsed, plain, query, unpack, warnings_json,
+};
 
 /// A source whose gather is due.
 #[derive(Debug, Clone)]
@@ -32,6 +34,8 @@ pub struct SourceRow {
     pub gather: Option<Generation>,
     /// Failed attempts since the last good gather.
     pub attempts: i32,
+    /// The run that the gather under way is part of.
+    pub run: Option<GatherRun>,
 }
 
 /// A date as a gather under way reported it.
@@ -47,7 +51,7 @@ type Source<'a> = (&'a TenantId, &'a SourceId);
 
 impl StateStore {
     /// Sources in force whose gather is due and none under way: not yet settled in `run`, or (standing runs) last
-    /// settled longer ago than `every`, or with dates that wait for a republish.
+    /// settled longer ago than `every`, or with dates that wait for a republish, or that a person asked for.
     pub(crate) async fn gathers_due_in_txn(
         txn: &Transaction<'_>,
         run: &str,
@@ -60,7 +64,10 @@ impl StateStore {
                        or done_at < now() - make_interval(secs => $2)
                        or (failed_run is distinct from $1 and exists (select 1 from pipeline_state p
                              where p.tenant = s.tenant and p.source = s.source and p.state = 'waiting'
-                               and p.next_attempt_at <= now() and not {RESTORABLE})))
+                               and p.next_attempt_at <= now() and not {RESTORABLE}))
+                       or exists (select from pipeline_runs r where r.tenant = s.tenant and r.source = s.source
+                            and r.kind = 'gather' and r.ended_at is null and r.from_date is not null
+                            and r.gathered_at is null))
                    order by tenant, source for update"
         );
         // A single run gathers once: a century stands for never.
@@ -72,24 +79,20 @@ impl StateStore {
         query(txn, "list due gathers", &sql, &[&run, &every]).await?.iter().map(due).collect()
     }
 
-    /// Notes that a gather is out, which reads with the settings of that hash.
+    /// Notes that a gather is out, which reads with the settings of that hash and is part of that run.
     pub(crate) async fn gather_dispatch_in_txn(
         txn: &Transaction<'_>,
         (tenant, source): Source<'_>,
         (generation, subject): (Generation, &str),
-        reading: Hash128,
+        (reading, run): (Hash128, &str),
     ) -> Result<(), StateError> {
         let sql = "update source_state set gather_generation = $3, gather_subject = $4, gather_at = now(),
-                     gather_reading = $5
+                     gather_reading = $5, gather_run = $6
                    where tenant = $1 and source = $2";
-        let reading = reading.0.as_slice();
-        execute(
-            txn,
-            "dispatch a gather",
-            sql,
-            &[&tenant.as_str(), &source.as_str(), &generation.0, &subject, &reading],
-        )
-        .await?;
+        let (tenant, source, reading) = (tenant.as_str(), source.as_str(), reading.0.as_slice());
+        let values: [&(dyn ToSql + Sync); 6] =
+            [&tenant, &source, &generation.0, &subject, &reading, &run];
+        execute(txn, "dispatch a gather", sql, &values).await?;
         Ok(())
     }
 
@@ -100,7 +103,7 @@ impl StateStore {
         (tenant, source): Source<'_>,
         reading: Option<Hash128>,
     ) -> Result<bool, StateError> {
-        let sql = "update source_state set gather_generation = null, gather_subject = null
+        let sql = "update source_state set gather_generation = null, gather_subject = null, gather_run = null
                    where tenant = $1 and source = $2 and gather_generation is not null
                      and ($3::bytea is null or gather_reading is distinct from $3)";
         let digest = reading.as_ref().map(|reading| reading.0.as_slice());
@@ -129,13 +132,20 @@ impl StateStore {
         txn: &Transaction<'_>,
         (tenant, source): Source<'_>,
     ) -> Result<Option<SourceRow>, StateError> {
-        let sql = "select gather_generation, attempts from source_state where tenant = $1 and source = $2 for update";
+        let sql =
+            "select s.gather_generation, s.attempts, r.run_id, r.from_date::text, r.to_date::text
+                   from source_state s left join pipeline_runs r on r.run_id = s.gather_run
+                   where s.tenant = $1 and s.source = $2 for update of s";
         let rows = query(txn, "lock a source", sql, &[&tenant.as_str(), &source.as_str()]).await?;
-        let of = |row: &Row| SourceRow {
-            gather: row.get::<_, Option<i64>>(0).map(Generation),
-            attempts: row.get(1),
+        let of = |row: &Row| -> Result<SourceRow, StateError> {
+            let known = row.get::<_, Option<&str>>(2).is_some();
+            Ok(SourceRow {
+                gather: row.get::<_, Option<i64>>(0).map(Generation),
+                attempts: row.get(1),
+                run: known.then(|| GatherRun::of(row, 2)).transpose()?,
+            })
         };
-        Ok(rows.first().map(of))
+        rows.first().map(of).transpose()
     }
 
     /// Keeps a date of a gather under way; reported twice, it is kept once.
@@ -228,22 +238,23 @@ impl StateStore {
         Ok((dates?, quarantined.unsigned_abs()))
     }
 
-    /// Puts the quarantined records of a gather in force: files that were read whole are replaced, gone files go.
+    /// Puts the quarantined records of a gather in force: files that were read whole are replaced, gone files go. Of a
+    /// gather of some dates alone, what it says of other dates' records is not known: those stay.
     pub(crate) async fn quarantine_apply_in_txn(
         txn: &Transaction<'_>,
         (tenant, source): Source<'_>,
         (generation, attempt): (Generation, Attempt),
         done: &GatherDone,
+        range: Option<(UnitDate, UnitDate)>,
     ) -> Result<(), StateError> {
-        let sql = "delete from quarantined where tenant = $1 and source = $2 and (file = any($3) or not file = any($4))";
+        let sql = "delete from quarantined where tenant = $1 and source = $2
+                     and case when $5::text is null then file = any($3) or not file = any($4)
+                       else coalesce(date between $5::text::date and $6::text::date, file = any($3)) end";
         let (tenant, source) = (tenant.as_str(), source.as_str());
-        execute(
-            txn,
-            "replace quarantined records",
-            sql,
-            &[&tenant, &source, &done.files_read, &done.files],
-        )
-        .await?;
+        let (from, to) = range.map(|(from, to)| (from.to_string(), to.to_string())).unzip();
+        let values: [&(dyn ToSql + Sync); 6] =
+            [&tenant, &source, &done.files_read, &done.files, &from, &to];
+        execute(txn, "replace quarantined records", sql, &values).await?;
         let sql = "insert into quarantined (tenant, source, generation, file, line, column_name, reason, text, date,
                      currency, amount)
                    select tenant, source, generation, file, line, column_name, reason, text, date, currency, amount
@@ -265,8 +276,8 @@ impl StateStore {
         done: &GatherDone,
         (run, gather_hash): (&str, Hash128),
     ) -> Result<(), StateError> {
-        let sql = "update source_state set gather_generation = null, gather_subject = null, attempts = 0, last_error = null,
-                     settled_run = $3, failed_run = null, done_generation = $4, done_at = now(), gather_hash = $5,
+        let sql = "update source_state set gather_generation = null, gather_subject = null, gather_run = null,
+                     attempts = 0, last_error = null, settled_run = $3, failed_run = null, done_generation = $4, done_at = now(), gather_hash = $5,
                      covered_from = $6::text::date, covered_to = $7::text::date, records = $8, warnings = $9::text::jsonb,
                      cursor = $10, next_attempt_at = now()
                    where tenant = $1 and source = $2";
@@ -291,6 +302,18 @@ impl StateStore {
         Self::staged_clear_in_txn(txn, (tenant, source)).await
     }
 
+    /// Ends a gather of dates that a person asked for: what the source left for its next gather stays.
+    pub(crate) async fn backfill_ended_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): Source<'_>,
+    ) -> Result<(), StateError> {
+        let sql = "update source_state set gather_generation = null, gather_subject = null, gather_run = null,
+                     attempts = 0, last_error = null, next_attempt_at = now()
+                   where tenant = $1 and source = $2";
+        execute(txn, "end a backfill", sql, &[&tenant.as_str(), &source.as_str()]).await?;
+        Self::staged_clear_in_txn(txn, (tenant, source)).await
+    }
+
     /// Ends a gather that failed; `given_up` settles the source for the run.
     pub(crate) async fn gather_failed_in_txn(
         txn: &Transaction<'_>,
@@ -299,8 +322,8 @@ impl StateStore {
         pause: Duration,
         given_up_in: Option<&str>,
     ) -> Result<(), StateError> {
-        let sql = "update source_state set gather_generation = null, gather_subject = null, attempts = attempts + 1,
-                     last_error = $3, next_attempt_at = now() + make_interval(secs => $4),
+        let sql = "update source_state set gather_generation = null, gather_subject = null, gather_run = null,
+                     attempts = attempts + 1, last_error = $3, next_attempt_at = now() + make_interval(secs => $4),
                      settled_run = coalesce($5, settled_run), failed_run = coalesce($5, failed_run)
                    where tenant = $1 and source = $2";
         let (pause, reason) = (pause.as_secs_f64(), plain(reason));

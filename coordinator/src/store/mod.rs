@@ -1,5 +1,6 @@
 //! The coordinator's SQL. `noun_verb`; `_in_txn` says that the caller holds a transaction of the leader.
 
+mod audit;
 mod config;
 mod driver;
 mod emit;
@@ -16,6 +17,7 @@ mod snapshot;
 mod task;
 mod unit;
 
+pub use audit::{GatherRun, StepDone};
 pub use config::ConfigInForce;
 pub use driver::DriverWanted;
 pub use emit::EmissionDue;

@@ -11,7 +11,7 @@ use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
 /// What a run still waits for, and what failed in it for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unsettled {
-    /// Sources whose gather has not ended in this run.
+    /// Sources whose gather has not ended in this run, and gathers that persons asked for.
     pub sources: i64,
     /// Units that are neither visible nor given up, and drivers of visible ones that are not up to date.
     pub units: i64,
@@ -71,7 +71,9 @@ impl StateStore {
               join source_state s using (tenant, source) join pipeline_state p using (tenant, source, date)
               where s.in_force and p.state = 'visible' and d.hash is not null and u.hash is distinct from d.hash)
             select
-              (select count(*) from source_state where in_force and settled_run is distinct from $1),
+              (select count(*) from source_state where in_force and settled_run is distinct from $1)
+                + (select count(*) from pipeline_runs r join source_state s using (tenant, source)
+                   where s.in_force and r.ended_at is null and r.from_date is not null and r.gathered_at is null),
               (select count(*) from units where not given_up) + (select count(*) from drivers where not given_up),
               (select count(*) from emissions where not given_up),
               (select count(*) from source_state where in_force and failed_run = $1)
@@ -88,27 +90,32 @@ impl StateStore {
         })
     }
 
-    /// Counts a unit that the run made visible.
-    pub(crate) async fn run_unit_in_txn(
+    /// Counts units that the run made visible.
+    pub(crate) async fn run_units_in_txn(
         txn: &Transaction<'_>,
         run: &str,
+        units: usize,
     ) -> Result<(), StateError> {
-        let sql = "update pipeline_runs set units = units + 1 where run_id = $1";
-        execute(txn, "count a unit", sql, &[&run]).await?;
+        let units = i64::try_from(units).unwrap_or(i64::MAX);
+        let sql = "update pipeline_runs set units = units + $2 where run_id = $1";
+        execute(txn, "count units", sql, &[&run, &units]).await?;
         Ok(())
     }
 
-    /// Ends a run.
+    /// Ends a run, and the gathers that were made in it.
     ///
     /// # Errors
-    /// When another coordinator leads now, or Postgres cannot be asked.
+    /// When Postgres cannot be asked or another coordinator leads.
     pub async fn run_end(&self, run: &str, failed: i64) -> Result<(), StateError> {
         let mut client = self.store.client().await?;
         let txn = client.transaction().await.map_err(StoreError::sql("begin"))?;
         lead_check_in_txn(&txn, self.epoch).await?;
+        Self::runs_give_up_in_txn(&txn).await?;
+        Self::runs_end_in_txn(&txn).await?;
         let sql = "update pipeline_runs set ended_at = now(), failed = $2::bigint,
                    status = case when $2::bigint = 0 then 'done' else 'failed' end where run_id = $1";
         execute(&txn, "end the run", sql, &[&run, &failed]).await?;
-        Ok(txn.commit().await.map_err(StoreError::sql("end the run"))?)
+        txn.commit().await.map_err(StoreError::sql("end the run"))?;
+        Ok(())
     }
 }

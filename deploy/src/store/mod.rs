@@ -1,5 +1,5 @@
-//! What the commands read in Postgres: all of their SQL. Only `plan` and `guard` write: what was found out, and what persons
-//! decided.
+//! What the commands read in Postgres: all of their SQL. Only `plan`, `guard` and `runs` write: what was found out, and
+//! what persons decided or ask for.
 
 mod archive;
 mod bench;
@@ -11,6 +11,7 @@ mod near;
 mod plan;
 mod progress;
 mod retention;
+mod runs;
 mod sources;
 mod totals;
 mod trouble;
@@ -28,6 +29,9 @@ pub use near::{dates_of, dates_of_line, names_of};
 pub use plan::{PlanRow, PlannedUnit, PlannedVisible, planned, plans_like, save_plan};
 pub use progress::{Progress, progress};
 pub use retention::{Kept, kept, removed_on};
+pub use runs::{
+    Asked, Run, RunStep, RunUnit, WholeRun, ask_for_gather, run_whole, runs, sources_of,
+};
 pub use sources::{Leader, RunRow, SourceRow, Work, leader, run, sources, tasks, work};
 pub use totals::{
     SourceKey, Stored, UnitCount, allocated, counts, lines, quarantined_amounts, received,

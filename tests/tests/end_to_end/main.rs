@@ -35,6 +35,7 @@ mod old_files;
 mod plan;
 mod provider_columns;
 mod retention;
+mod runs;
 mod shared;
 mod stages;
 mod storm;

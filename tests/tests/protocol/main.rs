@@ -21,6 +21,8 @@ mod restore;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]
+mod runs;
+#[cfg(test)]
 mod shards;
 #[cfg(test)]
 mod withdrawal;
