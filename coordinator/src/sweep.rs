@@ -32,6 +32,8 @@ const TENANT_TASKS_MAX: i64 = 64;
 const EMISSIONS_EVERY: Duration = Duration::from_secs(2);
 /// Drivers are looked at again this often: a window that failed, or a unit in it that was given up.
 const DRIVERS_EVERY: Duration = Duration::from_secs(2);
+/// Runs that are forgotten at a time.
+const FORGET_MAX: i64 = 20_000;
 /// Runs are looked at this often for what no report tells of.
 const RUNS_EVERY: Duration = Duration::from_secs(10);
 /// What lies outside is compared with what is recorded when a coordinator starts to lead, and then this often.
@@ -69,6 +71,7 @@ impl Leader {
             self.retain(&txn).await?;
             StateStore::emissions_compare_in_txn(&txn, COMPARE_MAX).await?;
             StateStore::removals_compare_in_txn(&txn).await?;
+            StateStore::runs_forget_in_txn(&txn, FORGET_MAX).await?;
             StateStore::drivers_tidy_in_txn(&txn, DRIVERS_TIDY_MAX).await?;
         }
         // Every visible date is looked at: only after something became visible, or a while has passed (retries).

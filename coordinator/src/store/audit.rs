@@ -248,14 +248,20 @@ impl StateStore {
                    update pipeline_runs r set ended_at = now(), status = 'failed', error = 'its source is out of force'
                    from gone g where r.run_id = g.run_id";
         execute(txn, "end runs of sources that are gone", sql, &[]).await?;
-        // Most gathers find nothing new: they need not be remembered for long.
-        let sql = "delete from pipeline_runs where run_id in (select run_id from pipeline_runs
-                     where ended_at < now() - interval '400 days'
-                       or kind = 'gather' and trigger = 'schedule' and status = 'done' and units = 0
-                         and ended_at < now() - interval '7 days'
-                     limit 10000)";
-        execute(txn, "forget old runs", sql, &[]).await?;
         Ok(())
+    }
+
+    /// Forgets up to `limit` old runs, the oldest first. Most gathers find nothing new: they need not be remembered for long.
+    pub(crate) async fn runs_forget_in_txn(
+        txn: &Transaction<'_>,
+        limit: i64,
+    ) -> Result<u64, StateError> {
+        let sql = "delete from pipeline_runs where run_id in (select run_id from pipeline_runs
+                     where started_at < now() - interval '7 days' and ended_at is not null
+                       and (started_at < now() - interval '400 days'
+                         or kind = 'gather' and trigger = 'schedule' and status = 'done' and units = 0)
+                     order by started_at limit $1)";
+        execute(txn, "forget old runs", sql, &[&limit]).await
     }
 
     /// Ends the runs that wait for nothing any more.

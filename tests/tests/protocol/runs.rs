@@ -99,3 +99,27 @@ async fn a_request_that_cannot_be_served_fails_and_the_source_goes_on() {
     let well = "select count(*) from source_state where failed_run is null and last_error is null";
     assert_eq!(desk.number(well).await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_runs_are_forgotten_and_those_that_changed_nothing_soon() {
+    let mut desk = Desk::start().await;
+    for (run, trigger, units, days) in [
+        ("old", "manual", 1, 401),
+        ("idle", "schedule", 0, 8),
+        ("new", "schedule", 0, 6),
+        ("busy", "schedule", 1, 8),
+        ("mine", "manual", 0, 8),
+    ] {
+        let sql = format!(
+            "insert into pipeline_runs (run_id, trigger, kind, status, tenant, source, units, started_at, ended_at)
+             values ('{run}', '{trigger}', 'gather', 'done', 'acme', 'cloud', {units},
+               now() - interval '{days} days', now() - interval '{days} days')"
+        );
+        assert_eq!(desk.execute(&sql).await, 1);
+    }
+    desk.sweep().await;
+    let kept = "select count(*) from pipeline_runs where run_id in ('new', 'busy', 'mine')";
+    assert_eq!(desk.number(kept).await, 3);
+    let gone = "select count(*) from pipeline_runs where run_id in ('old', 'idle')";
+    assert_eq!(desk.number(gone).await, 0);
+}
