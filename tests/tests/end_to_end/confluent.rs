@@ -313,3 +313,27 @@ fn without_metrics_dates_are_provisional_and_become_final_by_themselves() {
     assert_eq!(world.rows(world.days[0]), whole());
     world.adds_up();
 }
+
+#[test]
+fn metrics_and_flink_that_are_configured_later_resolve_old_dates_too() {
+    let world = World::new("later");
+    let file = world.stand.config().join("tenants/acme.yaml");
+    let full = std::fs::read_to_string(file).expect("it was written");
+    let without = |keys: &[&str]| -> String {
+        let left = |line: &&str| !keys.iter().any(|key| line.trim_start().starts_with(key));
+        full.lines().filter(left).map(|line| format!("{line}\n")).collect()
+    };
+    world.stand.write("tenants/acme.yaml", without(&["metrics:", "flink:"]));
+    world.good();
+    let first = world.visible();
+    assert_ne!(world.rows(world.days[0]), whole());
+    world.stand.write("tenants/acme.yaml", without(&["flink:"]));
+    world.good();
+    let measured = world.visible();
+    assert!(first.iter().all(|(date, generation)| measured[date] != *generation), "{measured:?}");
+    assert_ne!(world.rows(world.days[0]), whole());
+    world.stand.write("tenants/acme.yaml", &full);
+    world.good();
+    assert_eq!(world.rows(world.days[0]), whole());
+    world.adds_up();
+}
