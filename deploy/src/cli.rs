@@ -14,6 +14,7 @@ use crate::plan::Plan;
 use crate::process::guard::Guard;
 use crate::process::watchdog::Watch;
 use crate::reach::Reach;
+use crate::refused::RefusedCommand;
 use crate::runs::{Backfill, Runs};
 use crate::status::Status;
 use crate::try_bill::Try;
@@ -55,6 +56,9 @@ pub enum Command {
     Runs(Runs),
     /// Compare what another tool allocated with what is visible
     Compare(Compare),
+    /// Messages that no process could use: list, show, requeue
+    #[command(subcommand)]
+    Refused(RefusedCommand),
     /// Resources and identities that wait to be deleted: list, confirm, reject
     #[command(subcommand)]
     Deletions(GuardCommand),
@@ -101,6 +105,7 @@ impl Command {
             Self::Runs(runs) => runs.is_json(),
             Self::Compare(compare) => compare.json,
             Self::Deletions(command) | Self::Withdrawals(command) => command.is_json(),
+            Self::Refused(command) => command.is_json(),
             Self::Config(ConfigCommand::Check(check)) => check.json,
             Self::Up(_)
             | Self::Demo(_)

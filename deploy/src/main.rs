@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         | Command::Backfill(_)
         | Command::Runs(_)
         | Command::Compare(_)
+        | Command::Refused(_)
         | Command::Deletions(_)
         | Command::Withdrawals(_)
         | Command::Config(_)
@@ -112,6 +113,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Backfill(backfill) => backfill.run(),
         Command::Runs(runs) => runs.run(),
         Command::Compare(compare) => compare.run(),
+        Command::Refused(command) => command.run(),
         Command::Deletions(command) => command.run(What::Deletions),
         Command::Withdrawals(command) => command.run(What::Withdrawals),
         Command::Config(command) => command.run(),

@@ -186,6 +186,7 @@ fn parent() {
         | Subcommand::Backfill(_)
         | Subcommand::Runs(_)
         | Subcommand::Compare(_)
+        | Subcommand::Refused(_)
         | Subcommand::Deletions(_)
         | Subcommand::Withdrawals(_)
         | Subcommand::Config(_)

@@ -10,6 +10,7 @@ use proto::subject::{self, Stream};
 
 use crate::bus::{Bus, BusError, Put};
 use crate::observe::Observe;
+use crate::refused;
 use crate::streams::REPORTS;
 
 /// Pause before the leader is listened for again.
@@ -105,8 +106,8 @@ impl Bus {
         // A header's value is one line.
         let reason: String =
             reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1000).collect();
-        headers.insert("apportion-reason", reason);
-        headers.insert("apportion-subject", from);
+        headers.insert(refused::REASON, reason);
+        headers.insert(refused::SUBJECT, from);
         let sent = self.jetstream.publish_with_headers(subject.to_owned(), headers, payload).await;
         let ack = sent.map_err(|e| failed(e.to_string()))?;
         ack.await.map(|_| ()).map_err(|e| failed(e.to_string()))

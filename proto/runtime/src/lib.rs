@@ -8,6 +8,7 @@
 //! | [`streams`] | what the streams and consumers look like |
 //! | [`data`] | batches and manifests over the bus; the cache of configurations |
 //! | [`inbox`] | the coordinator's side: reports in, tasks out |
+//! | [`refused`] | messages that were refused, listed and put back |
 //! | [`worker`] | the pump: pull a task, ask the worker, report, acknowledge |
 //! | [`store`] | the Postgres pool |
 //! | [`keeper`] | starting actors |
@@ -21,6 +22,7 @@ pub mod observe;
 pub mod panics;
 pub mod process;
 mod pull;
+pub mod refused;
 pub mod settings;
 pub mod store;
 pub mod streams;

@@ -60,7 +60,8 @@ fn stream_config(stream: Stream, settings: &Settings) -> Config {
         Stream::Row => write_once(kept(1, base)),
         Stream::Task => write_once(queue(base)),
         Stream::Report => queue(base),
-        Stream::Refused => kept(90, base),
+        // One that is put back is taken off.
+        Stream::Refused => Config { deny_delete: false, ..kept(90, base) },
     }
 }
 
@@ -138,9 +139,11 @@ impl Bus {
                 what: format!("set up stream {}", stream.name()),
                 error,
             };
-            let wanted = stream_config(stream, settings);
+            let mut wanted = stream_config(stream, settings);
             match self.jetstream.get_stream(stream.name()).await {
                 Ok(there) => {
+                    // No server takes that back, so a stream of an older build stays as it is.
+                    wanted.deny_delete |= there.cached_info().config.deny_delete;
                     let held = there.cached_info().state.bytes;
                     let limit = u64::try_from(wanted.max_bytes).unwrap_or(u64::MAX);
                     if held >= limit / 100 * FILLING_PERCENT {

@@ -34,6 +34,7 @@ mod observed;
 mod old_files;
 mod plan;
 mod provider_columns;
+mod refused;
 mod retention;
 mod runs;
 mod shared;
