@@ -170,8 +170,14 @@ async fn read_drivers(
 ) -> Result<DriverWeights, UnitFailure> {
     let (mut drivers, mut held) = (DriverWeights::awaited(), 0);
     for input in &unit.drivers {
-        let (Some(manifest), Some(until)) = (&input.weights, input.until) else { continue };
+        let Some(until) = input.until else { continue };
         let window = DriverWindow { driver: input.driver.clone(), from: input.window, until };
+        let Some(manifest) = &input.weights else {
+            if input.lacking {
+                drivers.lacks(window);
+            }
+            continue;
+        };
         held =
             usize::try_from(manifest.items).map_or(usize::MAX, |items| items.saturating_add(held));
         if held > WEIGHTS_MAX {

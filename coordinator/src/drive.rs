@@ -1,4 +1,4 @@
-//! Which weights are to be added up, and who is calculated again because they changed.
+//! Which weights are to be added up or measured, and who is calculated again because they changed.
 //!
 //! Units ask for weights when they are allocated: until these are there, their lines are nobody's, as `driver_pending`.
 //! A window is added up when something that is visible in it has changed since it last was, and nothing in it is on its
@@ -6,13 +6,14 @@
 //! were made with others.
 
 use deadpool_postgres::Transaction;
-use proto::driver::{DriverUse, DriverWindow};
-use proto::ids::{SourceId, TenantId, UnitKey};
+use proto::config::MetricsConfig;
+use proto::driver::{DriverUse, DriverWeight, DriverWindow};
+use proto::ids::{DriverId, Generation, SourceId, TenantId, UnitKey};
 use proto::report::{ComputedDriver, Failed, FailureClass};
 use proto::subject::Step;
 use proto::task::{ComputeDriver, Task};
 
-use crate::domain::backoff::pause;
+use crate::domain::backoff::{measure_again, pause, resolve_again};
 use crate::domain::unit::UnitEvent;
 use crate::leader::Leader;
 use crate::store::{DriverWanted, Outgoing, StateError, StateStore};
@@ -21,9 +22,10 @@ use crate::store::{DriverWanted, Outgoing, StateError, StateStore};
 const OUTDATED_MAX: i64 = 2_048;
 
 impl Leader {
-    /// Whether rules of a tenant share by cost that the ledger adds up.
+    /// Whether rules of a tenant may share by weights from elsewhere.
     pub(crate) fn drives(&self, tenant: &TenantId) -> bool {
-        self.config(tenant).is_some_and(|entry| !entry.ledger.is_empty())
+        let entry = self.config(tenant);
+        entry.is_some_and(|entry| !entry.ledger.is_empty() || !entry.metric.is_empty())
     }
 
     /// Writes the tasks of windows that are due down, and puts units on their way whose weights changed. Gives how much
@@ -60,28 +62,36 @@ impl Leader {
         let mut sent = 0;
         for (wanted, stage) in &staged {
             let due = !wanted.fresh && !wanted.out && wanted.ready && !wanted.moving;
-            if !due || moved(wanted) || below(wanted, *stage) {
+            // What is measured waits for no unit.
+            if !due || *stage > 0 && (moved(wanted) || below(wanted, *stage)) {
                 continue;
             }
             let Some(entry) = self.config(&wanted.tenant) else { continue };
             let DriverWindow { driver, from, until } = wanted.window.clone();
+            let metric = entry.metric.get(&driver).map(|driver| driver.name.as_str());
+            let name = metric.or(entry.ledger.get(&driver).map(|table| table.name.as_str()));
+            let name = name.unwrap_or_default();
+            let step = if metric.is_some() { Step::Measure } else { Step::Driver };
             let task = Task::Driver(ComputeDriver { config: entry.hash, driver, from, until });
             let drawn = StateStore::generations_draw_in_txn(txn, 1).await?;
             let Some(generation) = drawn.first().copied() else { continue };
             let at = (&wanted.tenant, &wanted.source);
             let out =
-                StateStore::task_add_in_txn(txn, &Step::Driver, at, Some(from), generation, &task)
-                    .await?;
-            StateStore::driver_dispatch_in_txn(txn, wanted, generation, &out.subject).await?;
+                StateStore::task_add_in_txn(txn, &step, at, Some(from), generation, &task).await?;
+            StateStore::driver_dispatch_in_txn(txn, (wanted, name), generation, &out.subject)
+                .await?;
             tasks.push(out);
             sent += 1;
         }
         Ok(outdated.len() + sent)
     }
 
-    /// The stage of a window's driver; `None`: no rule in force needs it.
+    /// The stage of a window's driver, 0 of what is measured; `None`: no rule in force needs it.
     fn stage_of(&self, wanted: &DriverWanted) -> Option<u32> {
         let entry = self.config(&wanted.tenant)?;
+        if entry.metric.contains_key(&wanted.window.driver) {
+            return Some(0);
+        }
         Some(entry.ledger.get(&wanted.window.driver)?.stage)
     }
 
@@ -95,29 +105,61 @@ impl Leader {
     ) -> Result<(), StateError> {
         let Some(entry) = self.config(&unit.tenant) else { return Ok(()) };
         let known = uses.iter().filter_map(|used| {
-            let table = entry.ledger.get(&used.window.driver)?;
-            let sources: Vec<SourceId> = table.sources.clone();
+            let driver = &used.window.driver;
+            let measured = entry.metric.contains_key(driver).then(Vec::<SourceId>::new);
+            let sources = measured.or(entry.ledger.get(driver).map(|of| of.sources.clone()))?;
             Some((used.clone(), sources))
         });
         let known: Vec<_> = known.collect();
         StateStore::unit_drivers_put_in_txn(txn, unit, &known).await
     }
 
+    /// Puts weights in force. Those that were measured are kept in the database, too; where they could not be had, rows
+    /// do without them for now.
     pub(crate) async fn driver_computed(
         &self,
         txn: &Transaction<'_>,
-        tenant: &TenantId,
-        generation: proto::ids::Generation,
+        (tenant, generation): (&TenantId, Generation),
         done: &ComputedDriver,
+        measured: Option<&[DriverWeight]>,
     ) -> Result<(), StateError> {
-        StateStore::driver_computed_in_txn(txn, tenant, generation, done).await
+        if let Some(reason) = &done.lacking {
+            let most = self.measure_attempts(tenant, &done.window.driver);
+            tracing::warn!(%tenant, driver = %done.window.driver, reason, "weights could not be had");
+            let again = |lacks| resolve_again(lacks, most);
+            return StateStore::driver_lacks_in_txn(txn, tenant, generation, reason, again).await;
+        }
+        let again = measured.and_then(|_| measure_again(now(), done.window.until.start().0));
+        let in_force =
+            StateStore::driver_computed_in_txn(txn, tenant, generation, done, again).await?;
+        match measured.filter(|_| in_force) {
+            Some(weights) => {
+                let of = (&done.window, generation);
+                StateStore::driver_weights_put_in_txn(txn, tenant, of, weights).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a window's weights are measured.
+    pub(crate) fn is_measured(&self, tenant: &TenantId, driver: &DriverId) -> bool {
+        self.config(tenant).is_some_and(|entry| entry.metric.contains_key(driver))
+    }
+
+    /// How often a server is asked for weights that it does not give, at most.
+    fn measure_attempts(&self, tenant: &TenantId, driver: &DriverId) -> u32 {
+        let metrics = self.config(tenant).and_then(|entry| {
+            let source = &entry.metric.get(driver)?.source;
+            entry.config.source(source)?.metrics.as_ref()
+        });
+        metrics.map_or(MetricsConfig::RESOLVE_ATTEMPTS, |metrics| metrics.resolve_attempts)
     }
 
     pub(crate) async fn driver_failed(
         &self,
         txn: &Transaction<'_>,
         tenant: &TenantId,
-        generation: proto::ids::Generation,
+        generation: Generation,
         failed: &Failed,
     ) -> Result<(), StateError> {
         let reason = &failed.reason;
@@ -125,6 +167,12 @@ impl Leader {
         let failure = (reason.as_str(), failed.class == FailureClass::Data);
         StateStore::driver_failed_in_txn(txn, tenant, generation, failure, pause).await
     }
+}
+
+/// Seconds since 1970, by this process' clock.
+fn now() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 fn meet(a: &DriverWindow, b: &DriverWindow) -> bool {

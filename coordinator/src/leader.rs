@@ -110,12 +110,13 @@ impl Leader {
             let message = envelope::encode(&header, &config).map_err(StateError::from)?;
             // Rules in a circle are refused when a configuration is read.
             let ledger = config.ledger_tables().unwrap_or_default();
+            let metric = config.metric_drivers();
             let mut resolving = BTreeMap::new();
             for source in &config.sources {
                 let settings = config.resolve_hash(&source.id)?;
                 resolving.extend(settings.map(|settings| (source.id.clone(), settings)));
             }
-            entries.push(ConfigInForce { config, hash, message, ledger, resolving });
+            entries.push(ConfigInForce { config, hash, message, ledger, metric, resolving });
         }
         let due = self.state.configs_apply(&entries, commit).await?;
         (self.emissions_hinted, self.drivers_hinted) = (true, true);

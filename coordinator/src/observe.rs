@@ -107,10 +107,11 @@ async fn of_state(state: &StateStore) -> Result<Vec<Sample>, CoordinatorError> {
 }
 
 /// Steps that there are without any emitter.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step::Gather,
     Step::Resolve,
     Step::Driver,
+    Step::Measure,
     Step::Allocate,
     Step::Commit,
     Step::Restore,

@@ -7,6 +7,7 @@
 //! | [`gather`], [`cut`] | one gather: collect all, publish what changed, say so |
 //! | [`inventory`] | what the services of a source list, as one whole |
 //! | [`resolve`] | resolutions of units |
+//! | `measure` | weights of metric drivers (feature `http`) |
 //! | `http` | asks servers (feature `http`) |
 //! | `metrics` | who used how much (feature `http`) |
 //! | [`spool`], [`quarantine`] | temporary storage that bounds memory |
@@ -23,6 +24,8 @@ pub mod http;
 pub mod identity;
 pub mod inventory;
 pub mod keeper;
+#[cfg(feature = "http")]
+mod measure;
 #[cfg(feature = "http")]
 pub mod metrics;
 pub mod ports;

@@ -15,7 +15,7 @@ use crate::ports::{EcosystemPlugin, GatherRequest, Watch};
 use crate::resolve::resolve;
 use crate::sources;
 
-/// Does gather and resolve tasks.
+/// Does gather, resolve and measure tasks.
 #[derive(Clone, Default)]
 struct Gatherer {
     keepers: Keepers,
@@ -47,13 +47,21 @@ impl Worker for Gatherer {
                 let plugin = plugin(&config, &context)?;
                 Ok(resolve(&context, plugin, &task, &watch).await)
             }
-            Task::Driver(_)
-            | Task::Allocate(_)
+            #[cfg(feature = "http")]
+            Task::Driver(task) => {
+                let config = context.configs.get(context.tenant(), task.config).await?;
+                Ok(crate::measure::measure(&context, &config, &task).await?)
+            }
+            #[cfg(not(feature = "http"))]
+            Task::Driver(_) => Err(WorkError::data(
+                "this program was built without `http`, and asks for no metrics",
+            )),
+            Task::Allocate(_)
             | Task::Commit(_)
             | Task::Restore(_)
             | Task::Emit(_)
             | Task::Remove(_) => {
-                Err(WorkError::data("a gatherer does gather and resolve tasks only"))
+                Err(WorkError::data("a gatherer does gather, resolve and measure tasks only"))
             }
         }
     }
@@ -76,6 +84,7 @@ fn plugin(
 /// When the process' settings make no sense.
 pub async fn live(process: Process) -> Result<(), ProcessError> {
     let slots = process.settings.slots;
-    let queues = [Serve { queue: Queue::Gather, slots }, Serve { queue: Queue::Resolve, slots }];
+    let queues =
+        [Queue::Gather, Queue::Resolve, Queue::Measure].map(|queue| Serve { queue, slots });
     serve(&process, Gatherer::default(), &queues).await
 }

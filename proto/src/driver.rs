@@ -34,6 +34,12 @@ pub struct DriverUse {
     pub gone: bool,
 }
 
+/// The hash that weights are known by that could not be had: rows do without them.
+#[must_use]
+pub fn lacking_hash() -> Hash128 {
+    Hash128::of(b"metrics_fetch_failed")
+}
+
 /// One weight of a driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DriverWeight {

@@ -160,8 +160,12 @@ pub struct ComputedDriver {
     pub window: DriverWindow,
     /// Its weights.
     pub manifest: Manifest,
-    /// What the weights were added up from: a digest of the visible generations of the units that count.
+    /// What the weights were added up from: a digest of the visible generations of the units that count; empty of what
+    /// was measured.
     pub seen: String,
+    /// What could not be had, and why: there are no weights then, and they are asked for again later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacking: Option<String>,
 }
 
 /// A unit whose archived batches are published again, at a new address.

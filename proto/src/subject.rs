@@ -200,8 +200,10 @@ pub enum Step {
     Gather,
     /// Make resolutions.
     Resolve,
-    /// Compute a driver.
+    /// Add a ledger driver up.
     Driver,
+    /// Ask for a metric driver.
+    Measure,
     /// Apply rules.
     Allocate,
     /// Store and make visible.
@@ -220,6 +222,7 @@ impl std::fmt::Display for Step {
             Self::Gather => f.write_str("gather"),
             Self::Resolve => f.write_str("resolve"),
             Self::Driver => f.write_str("driver"),
+            Self::Measure => f.write_str("measure"),
             Self::Allocate => f.write_str("allocate"),
             Self::Commit => f.write_str("commit"),
             Self::Restore => f.write_str("restore"),
@@ -236,6 +239,7 @@ impl std::str::FromStr for Step {
             "gather" => Ok(Self::Gather),
             "resolve" => Ok(Self::Resolve),
             "driver" => Ok(Self::Driver),
+            "measure" => Ok(Self::Measure),
             "allocate" => Ok(Self::Allocate),
             "commit" => Ok(Self::Commit),
             "restore" => Ok(Self::Restore),
@@ -313,6 +317,8 @@ pub enum Queue {
     Resolve,
     /// [`Step::Driver`].
     Driver,
+    /// [`Step::Measure`].
+    Measure,
     /// [`Step::Allocate`].
     Allocate,
     /// [`Step::Commit`].
@@ -325,10 +331,11 @@ pub enum Queue {
 
 impl Queue {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Gather,
         Self::Resolve,
         Self::Driver,
+        Self::Measure,
         Self::Allocate,
         Self::Commit,
         Self::Restore,
@@ -341,6 +348,7 @@ impl Queue {
             Self::Gather => "gather",
             Self::Resolve => "resolve",
             Self::Driver => "driver",
+            Self::Measure => "measure",
             Self::Allocate => "allocate",
             Self::Commit => "commit",
             Self::Restore => "restore",
@@ -372,6 +380,7 @@ pub fn consumer_filters(
         Queue::Gather
         | Queue::Resolve
         | Queue::Driver
+        | Queue::Measure
         | Queue::Allocate
         | Queue::Commit
         | Queue::Restore => {

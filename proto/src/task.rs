@@ -19,7 +19,7 @@ pub enum Task {
     Gather(Gather),
     /// Turn lines, inventory and metrics into resolutions.
     Resolve(Resolve),
-    /// Compute one driver for one window.
+    /// Make the weights of one driver for one window: the ledger adds cost up, a gatherer asks for metrics.
     Driver(ComputeDriver),
     /// Apply the rules.
     Allocate(Allocate),
@@ -174,6 +174,9 @@ pub struct DriverInput {
     pub until: Option<UnitDate>,
     /// Its weights; `None` while they are not ready.
     pub weights: Option<Manifest>,
+    /// Whether they could not be had: rows do without them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lacking: bool,
 }
 
 /// See [`Task::Commit`].

@@ -9,7 +9,7 @@ use proto::row::PartsMoney;
 use proto::time::UnitDate;
 
 use super::columns::Batch;
-use super::drivers::{DriverWeights, LedgerFound};
+use super::drivers::{DriverFound, DriverWeights};
 use super::error::LineError;
 use super::face::Face;
 use super::facts::Facts;
@@ -18,7 +18,7 @@ use super::line_money::{LineMoney, MoneySplitter};
 use super::memo::{Kept, Memo, Prepared};
 use super::notes::{Miss, NO_NOTES, Notes, NotesId};
 use super::prepare::{Answered, Preparer};
-use super::program::{Program, TierId, TierKind};
+use super::program::{Program, TierId, TierKind, WeightsOf};
 use super::trace::{Input, Outcome, Received, Recorder, inputs, passed};
 use super::warnings::{WarningId, Warnings, quote};
 use super::weights::{CostWeights, LacksField};
@@ -318,24 +318,17 @@ impl Walker {
             TierKind::Ledger { place, .. } => {
                 let basis = &program.ledgers[*place];
                 let found = match self.drivers.is_stated(basis) {
-                    true => LedgerFound::Group(0),
+                    true => DriverFound::Group(0),
                     false => self.drivers.find(basis, self.date, batch, line),
                 };
                 match found {
-                    LedgerFound::Group(group) => group,
-                    LedgerFound::Missing(miss) => return Ok(Err(Some(miss))),
-                    LedgerFound::Pending => {
+                    DriverFound::Group(group) => group,
+                    DriverFound::Missing(miss) => return Ok(Err(Some(miss))),
+                    DriverFound::Pending => {
                         let what = Some(&*basis.label);
                         return Ok(Ok(self.unallocated(program, tier, notes, batch, line, what)));
                     }
                 }
-            }
-            TierKind::Driver { name, table: None, .. } if self.drivers.of(name).is_none() => {
-                if self.drivers.is_awaited() {
-                    let place = self.unallocated(program, tier, notes, batch, line, Some(name));
-                    return Ok(Ok(place));
-                }
-                return Ok(Err(Some(Miss::NoWeights)));
             }
             TierKind::Resource => return self.resource(program, tier, notes, batch, line),
             TierKind::EvenSet(..) | TierKind::Metrics(_) => {
@@ -396,13 +389,17 @@ impl Walker {
                     return self.preparer(program).by_owner(weights, Miss::NoWeights);
                 }
                 let weights = self.drivers.group(which).map(<[_]>::to_vec);
-                self.preparer(program).spend(weights, basis.to.as_deref())
+                match &basis.parties {
+                    WeightsOf::Owners => self.preparer(program).spend(weights, basis.to.as_deref()),
+                    parties @ (WeightsOf::Identities(_) | WeightsOf::Table(_)) => {
+                        self.preparer(program).measured(weights, parties)
+                    }
+                }
             }
             TierKind::Driver { name, table, .. } => {
                 match (self.drivers.of(name).map(owners), table) {
-                    (None, Some(rows)) => self.preparer(program).table_weights(rows, label),
-                    (given, _) => {
-                        let given = given.unwrap_or_default();
+                    (None, rows) => self.preparer(program).table_weights(rows, label),
+                    (Some(given), _) => {
                         let weights = given.iter().map(|(owner, weight)| (owner.as_str(), *weight));
                         self.preparer(program).by_owner(weights, Miss::NoWeights)
                     }

@@ -2,8 +2,8 @@
 
 use proto::config::ledger::{LedgerUse, Stages, ledger_use};
 use proto::config::{
-    CostShare, Driver, Field, FixedShares, Part, Reason, Receivers, Rule, SourceConfig, TableRow,
-    TenantConfig, Tier, Usage,
+    CostShare, CostWindow, Driver, Field, FixedShares, MetricOwner, Part, Reason, Receivers, Rule,
+    SourceConfig, TableRow, TenantConfig, Tier, Usage,
 };
 use proto::ids::SourceId;
 use proto::line::cell;
@@ -12,10 +12,12 @@ use proto::row::UNALLOCATED;
 
 use super::error::CompileError;
 use super::fields::FieldCompiler;
+use super::lookup::Lookup;
 use super::matching::MatchCompiler;
 use super::party::Directory;
 use super::program::{
-    CompiledRule, CompiledTier, CostBasis, LedgerBasis, Program, Stated, TierId, TierKind,
+    CompiledRule, CompiledTier, CostBasis, DriverBasis, Program, Stated, TierId, TierKind,
+    WeightsOf,
 };
 
 impl Program {
@@ -36,7 +38,7 @@ struct Compiler<'c> {
     matches: MatchCompiler,
     tiers: Vec<CompiledTier>,
     bases: Vec<CostBasis>,
-    ledgers: Vec<LedgerBasis>,
+    ledgers: Vec<DriverBasis>,
     /// Found where a rule needs them.
     stages: Option<Stages>,
 }
@@ -195,16 +197,46 @@ impl<'c> Compiler<'c> {
         } else {
             None
         };
-        self.ledgers.push(LedgerBasis {
+        self.ledgers.push(DriverBasis {
             table,
             driver: using.driver.map(str::to_owned),
             label: using.driver.map_or_else(|| format!("cost of rule {rule}"), str::to_owned),
             within: self.fields.ids(using.within)?,
             to,
             window: using.window,
+            parties: WeightsOf::Owners,
         });
         let usage = matches!(tier.plain(), Tier::UsageRatio(_));
         Ok(TierKind::Ledger { place: self.ledgers.len() - 1, usage })
+    }
+
+    /// What a driver measures over the charge periods of lines.
+    fn measured(
+        &mut self,
+        name: &str,
+        owner: Option<&MetricOwner>,
+        place: &str,
+    ) -> Result<TierKind, CompileError> {
+        let driver = self.config.metric_driver(name);
+        let driver = driver.ok_or_else(|| unknown(place.to_owned(), "label of driver", name))?;
+        let parties = match owner {
+            Some(MetricOwner { table, .. }) => {
+                let found = self.config.tables.get(table);
+                let found = found.ok_or_else(|| unknown(place.to_owned(), "table", table))?;
+                WeightsOf::Table(Lookup::compile(found, table)?)
+            }
+            None => WeightsOf::Identities(driver.label),
+        };
+        self.ledgers.push(DriverBasis {
+            table: driver.id,
+            driver: Some(name.to_owned()),
+            label: name.to_owned(),
+            within: Vec::new(),
+            to: None,
+            window: CostWindow::ChargePeriod,
+            parties,
+        });
+        Ok(TierKind::Ledger { place: self.ledgers.len() - 1, usage: true })
     }
 
     fn composition(
@@ -243,16 +275,16 @@ impl<'c> Compiler<'c> {
         Ok(table.rows.clone())
     }
 
-    fn driver(&self, name: &str, usage: bool, place: &str) -> Result<TierKind, CompileError> {
-        match self.config.drivers.get(name) {
-            Some(Driver::Metric { .. } | Driver::Ledger { .. }) => {
-                Ok(TierKind::Driver { name: name.to_owned(), usage, table: None })
-            }
+    fn driver(&mut self, name: &str, usage: bool, place: &str) -> Result<TierKind, CompileError> {
+        let config = self.config;
+        match config.drivers.get(name) {
+            Some(Driver::Metric { owner, .. }) => self.measured(name, owner.as_ref(), place),
             Some(Driver::Table { table }) => {
-                let rows = self.owner_rows(table, place)?;
-                Ok(TierKind::Driver { name: name.to_owned(), usage, table: Some(rows) })
+                let table = self.owner_rows(table, place)?;
+                Ok(TierKind::Driver { name: name.to_owned(), usage, table })
             }
-            None => Err(unknown(place.to_owned(), "driver", name)),
+            // Found before, wherever a ledger driver can stand.
+            Some(Driver::Ledger { .. }) | None => Err(unknown(place.to_owned(), "driver", name)),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proto::config::TableRow;
 use proto::config::ledger::WITHIN_SEPARATOR;
 use proto::currency::Currency;
-use proto::driver::{DriverUse, DriverWeight, DriverWindow};
+use proto::driver::{DriverUse, DriverWeight, DriverWindow, lacking_hash};
 use proto::hash::Hash128;
 use proto::money::Amount;
 use proto::time::{UnitDate, UtcSeconds};
@@ -14,7 +14,7 @@ use proto::time::{UnitDate, UtcSeconds};
 use super::columns::Batch;
 use super::notes::Miss;
 use super::prepare::rows_of;
-use super::program::{LedgerBasis, TierKind};
+use super::program::{DriverBasis, TierKind, WeightsOf};
 use super::trace::Input;
 
 /// Weights of drivers. A driver that is a table needs none: the program holds its rows.
@@ -35,6 +35,8 @@ pub struct DriverWeights {
 struct Window {
     hash: Hash128,
     groups: HashMap<String, u32>,
+    /// Whether its weights could not be had.
+    lacking: bool,
 }
 
 /// Weights of lines that agree in the `within` fields.
@@ -45,9 +47,9 @@ struct Group {
     weights: Vec<(Arc<str>, Amount)>,
 }
 
-/// What a ledger driver has for a line.
+/// What a driver has for a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LedgerFound {
+pub enum DriverFound {
     /// The weights at this place.
     Group(u32),
     /// None, for this reason.
@@ -85,7 +87,13 @@ impl DriverWeights {
                 group.weights.push((weight.party.into(), weight.weight));
             }
         }
-        self.windows.insert(window, Window { hash, groups });
+        self.windows.insert(window, Window { hash, groups, lacking: false });
+    }
+
+    /// Notes that weights could not be had: lines do without them.
+    pub fn lacks(&mut self, window: DriverWindow) {
+        let (hash, groups) = (lacking_hash(), HashMap::new());
+        self.windows.insert(window, Window { hash, groups, lacking: true });
     }
 
     /// Notes that what a manifest named is no longer in the stream: it is to be made again.
@@ -104,29 +112,24 @@ impl DriverWeights {
         self.given.get(name)
     }
 
-    /// Whether what is not there is still to come.
-    pub fn is_awaited(&self) -> bool {
-        self.pending
-    }
-
-    /// Whether a test states the weights of a ledger driver.
-    pub fn is_stated(&self, basis: &LedgerBasis) -> bool {
+    /// Whether a test states the weights of a driver.
+    pub fn is_stated(&self, basis: &DriverBasis) -> bool {
         basis.driver.as_ref().is_some_and(|driver| self.given.contains_key(driver))
     }
 
-    /// What a ledger driver has for a line of the unit of `date`.
+    /// What a driver has for a line of the unit of `date`.
     pub fn find(
         &mut self,
-        basis: &LedgerBasis,
+        basis: &DriverBasis,
         date: UnitDate,
         batch: &Batch<'_>,
         line: usize,
-    ) -> LedgerFound {
+    ) -> DriverFound {
         let values: Option<Vec<&str>> =
             basis.within.iter().map(|field| batch.value(*field, line)).collect();
-        let Some(values) = values else { return LedgerFound::Missing(Miss::NoWithin) };
+        let Some(values) = values else { return DriverFound::Missing(Miss::NoWithin) };
         if !self.pending && self.windows.is_empty() {
-            return LedgerFound::Missing(Miss::NoWeights);
+            return DriverFound::Missing(Miss::NoWeights);
         }
         let lines = batch.lines();
         let period = (lines.charge_start[line], lines.charge_end[line]);
@@ -136,10 +139,14 @@ impl DriverWeights {
         let found = self.windows.get(&window);
         let hash = found.map(|found| found.hash);
         let answer = match found {
-            None => LedgerFound::Pending,
+            None => DriverFound::Pending,
+            Some(found) if found.lacking => DriverFound::Missing(Miss::MetricsFailed),
             Some(found) => match found.groups.get(&values.join(WITHIN_SEPARATOR)) {
-                Some(group) => LedgerFound::Group(*group),
-                None => LedgerFound::Missing(Miss::NoCost),
+                Some(group) => DriverFound::Group(*group),
+                None => DriverFound::Missing(match basis.parties {
+                    WeightsOf::Owners => Miss::NoCost,
+                    WeightsOf::Identities(_) | WeightsOf::Table(_) => Miss::NoUsage,
+                }),
             },
         };
         self.used.entry(window).or_insert_with_key(|window| DriverUse {
@@ -162,7 +169,7 @@ impl DriverWeights {
         }
     }
 
-    /// The weights of a driver on a date, for who asks why. `table`: its rows, where the configuration holds them.
+    /// The weights of a driver that is a table on a date, for who asks why.
     pub fn listed(&self, tier: &TierKind, date: UnitDate) -> Vec<Input> {
         let weight = |(owner, weight): (&str, Amount)| {
             (format!("weight of {owner}"), Some(weight.to_string()))
@@ -173,11 +180,10 @@ impl DriverWeights {
                 given.iter().map(|(owner, of)| weight((owner.as_str(), *of))).collect()
             }
             // What is no number fails the line, and says so there.
-            (None, Some(rows)) => {
+            (None, rows) => {
                 let rows: &[TableRow] = rows;
                 rows_of(rows, date, "").unwrap_or_default().into_iter().map(weight).collect()
             }
-            (None, None) => Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What one tier gives: parties and shares, or why it does not apply. Worked out once per distinct input.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::error::LineError;
 use super::facts::{FactId, Facts};
 use super::notes::Miss;
 use super::party::{Party, Payer, Unfit, VALUE_BYTES_MAX, fit, type_of, value_of};
-use super::program::Program;
+use super::program::{Program, WeightsOf};
 use super::warnings::{WarningId, Warnings, quote};
 use super::weights::{CostWeights, GroupWeights};
 
@@ -243,6 +243,38 @@ impl<'a> Preparer<'a> {
             .filter(|(owner, _)| to.as_ref().is_none_or(|to| to.contains(owner)));
         let parties: Vec<_> = taken.map(|(owner, weight)| (Party::owner(owner), weight)).collect();
         self.give(Shares::new(parties), Miss::NoCost)
+    }
+
+    /// By what was measured of each value of a label.
+    pub fn measured(
+        mut self,
+        weights: Result<Vec<(Arc<str>, Amount)>, Miss>,
+        parties: &WeightsOf,
+    ) -> Answered {
+        let weights = match weights {
+            Ok(weights) => weights,
+            Err(miss) => return self.done(Answer::Miss(Some(miss))),
+        };
+        let mut sums: BTreeMap<(Arc<str>, Arc<str>), ExactSum> = BTreeMap::new();
+        for (value, weight) in weights {
+            let Some(value) = self.fit(&value, &"a label of a metric") else { continue };
+            let named = match parties {
+                WeightsOf::Table(table) => table.get(value, self.date),
+                WeightsOf::Owners | WeightsOf::Identities(_) => None,
+            };
+            let Some(owner) = self.payer(named.as_deref().unwrap_or(value)) else {
+                return self.done(Answer::Miss(Some(Miss::UnknownOwner)));
+            };
+            let party = match parties {
+                WeightsOf::Identities(kind) => {
+                    Party { identity: format!("{kind}:{value}").into(), owner }
+                }
+                WeightsOf::Owners | WeightsOf::Table(_) => Party::owner(owner),
+            };
+            sums.entry((party.identity, party.owner)).or_default().add(weight);
+        }
+        let party = |((identity, owner), sum)| (Party { identity, owner }, sum);
+        self.give(Shares::of_sums(sums.into_iter().map(party)), Miss::NoUsage)
     }
 
     /// By what a group of lines cost each owner.

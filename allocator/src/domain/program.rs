@@ -9,6 +9,7 @@ use proto::row::CostType;
 use proto::time::UnitDate;
 
 use super::fields::{FieldId, Fields};
+use super::lookup::Lookup;
 use super::matching::{Node, Tests};
 use super::party::{Directory, Payer};
 
@@ -29,7 +30,7 @@ pub struct Program {
     /// What the `in_proportion_to_cost` tiers share by.
     pub bases: Vec<CostBasis>,
     /// What tiers share by that the ledger adds up.
-    pub ledgers: Vec<LedgerBasis>,
+    pub ledgers: Vec<DriverBasis>,
     /// The owner directory, if there is one.
     pub directory: Option<Directory>,
     /// The field `product_type`, for warnings.
@@ -92,16 +93,16 @@ pub enum TierKind {
     EvenSet(ResolutionSet, Vec<String>),
     /// By usage, summed over these metrics.
     Metrics(Vec<String>),
-    /// By the weights of a driver: of usage, else of cost.
+    /// By the weights of a driver that is a table: of usage, else of cost.
     Driver {
         /// Its name.
         name: String,
         /// Whether the tier is a `usage_ratio`.
         usage: bool,
-        /// Its weights where the configuration holds them, by owner; the rows of the date.
-        table: Option<Vec<TableRow>>,
+        /// Its weights by owner; the rows of the date.
+        table: Vec<TableRow>,
     },
-    /// By cost of other units, at this place of [`Program::ledgers`].
+    /// By weights that come over windows, of cost of other units or of usage, at this place of [`Program::ledgers`].
     Ledger {
         /// Which.
         place: usize,
@@ -133,9 +134,9 @@ pub struct CostBasis {
     pub to: Option<Vec<String>>,
 }
 
-/// Cost of other units to share by.
+/// Weights over windows to share by.
 #[derive(Debug)]
-pub struct LedgerBasis {
+pub struct DriverBasis {
     /// Which table of weights.
     pub table: DriverId,
     /// The driver's name, where it has one.
@@ -146,8 +147,21 @@ pub struct LedgerBasis {
     pub within: Vec<FieldId>,
     /// Only these owners take part. `None`: all.
     pub to: Option<Vec<String>>,
-    /// Cost of which days.
+    /// Weights of which days.
     pub window: CostWindow,
+    /// Who the weights are for.
+    pub parties: WeightsOf,
+}
+
+/// Who the weights of a driver are for.
+#[derive(Debug)]
+pub enum WeightsOf {
+    /// Owners, as the directory calls them: weights of cost.
+    Owners,
+    /// Identities of this type: values of a label of that name.
+    Identities(String),
+    /// The owners that a table gives for values of a label; what it does not know stays itself.
+    Table(Lookup),
 }
 
 impl Program {

@@ -60,7 +60,9 @@ impl Leader {
                 };
                 self.units_failed(txn, at, UnitState::Restoring, class, failed).await
             }
-            Ok(Step::Driver) => self.driver_failed(txn, at.0, header.generation, failed).await,
+            Ok(Step::Driver | Step::Measure) => {
+                self.driver_failed(txn, at.0, header.generation, failed).await
+            }
             Err(_) => {
                 let why = format!("step {:?} fails here: {}", failed.step, failed.reason);
                 Err(StateError::Stored { what: "report", of: header.tenant.to_string(), why })

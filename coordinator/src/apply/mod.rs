@@ -5,6 +5,7 @@ mod failed;
 mod gather;
 mod inventory;
 mod resolved;
+mod weights;
 mod withdraw;
 
 use std::collections::HashSet;
@@ -23,6 +24,7 @@ use runtime::store::StoreError;
 
 use self::after::After;
 use self::inventory::{Decoded, Inventories};
+use self::weights::Measured;
 use crate::domain::unit::{UnitEvent, UnitState};
 use crate::leader::Leader;
 use crate::observe::reconcile;
@@ -36,6 +38,12 @@ enum Applied {
     Later,
     /// It makes no sense, for this reason.
     Refused(String),
+}
+
+/// What reports tell of and was read before their transaction.
+struct Read {
+    inventories: Inventories,
+    measured: Measured,
 }
 
 /// The pause before a report is delivered again.
@@ -53,7 +61,8 @@ impl Leader {
         let reports: Vec<Decoded> =
             deliveries.iter().map(|delivery| envelope::decode(delivery.payload())).collect();
         let inventories = self.inventories_read(&reports).await;
-        let outcomes = match self.apply_group(reports, inventories, &mut after).await {
+        let read = Read { inventories, measured: self.weights_read(&reports).await };
+        let outcomes = match self.apply_group(reports, read, &mut after).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 for delivery in &deliveries {
@@ -96,7 +105,7 @@ impl Leader {
     async fn apply_group(
         &self,
         reports: Vec<Decoded>,
-        mut inventories: Inventories,
+        mut read: Read,
         after: &mut After,
     ) -> Result<Vec<Applied>, StateError> {
         let mut outcomes = Vec::with_capacity(reports.len());
@@ -116,7 +125,7 @@ impl Leader {
             let savepoint =
                 txn.savepoint("report").await.map_err(StoreError::sql("set a savepoint"))?;
             let mut more = After::default();
-            match self.apply_one(&savepoint, &header, report, (&mut inventories, &mut more)).await {
+            match self.apply_one(&savepoint, &header, report, (&mut read, &mut more)).await {
                 Ok(applied) => {
                     savepoint.commit().await.map_err(StoreError::sql("release a savepoint"))?;
                     after.merge(more);
@@ -168,7 +177,7 @@ impl Leader {
         txn: &Transaction<'_>,
         header: &Header,
         report: Report,
-        (inventories, after): (&mut Inventories, &mut After),
+        (read, after): (&mut Read, &mut After),
     ) -> Result<Applied, StateError> {
         let Some(source) = &header.source else {
             let why = "the header names no source".to_owned();
@@ -199,7 +208,7 @@ impl Leader {
                 }
             }
             Report::GatherDone(done) => {
-                return self.gather_done(txn, at, header, &done, inventories).await;
+                return self.gather_done(txn, at, header, &done, &mut read.inventories).await;
             }
             Report::Resolved(units) => {
                 let mut counted = StepDone::default();
@@ -220,8 +229,21 @@ impl Leader {
                 }
             }
             Report::Driver(done) => {
-                self.driver_computed(txn, at.0, header.generation, &done).await?;
                 after.driven = true;
+                let of = (at.0, header.generation);
+                let key = (header.generation, header.attempt);
+                let measured =
+                    done.lacking.is_none() && self.is_measured(of.0, &done.window.driver);
+                match read.measured.remove(&key).filter(|_| measured) {
+                    Some(Ok(weights)) => {
+                        self.driver_computed(txn, of, &done, Some(&weights)).await?;
+                    }
+                    Some(Err(error)) => {
+                        self.driver_failed(txn, of.0, of.1, &weights::unread(&error)).await?;
+                    }
+                    None if measured => return Ok(Applied::Later),
+                    None => self.driver_computed(txn, of, &done, None).await?,
+                }
             }
             Report::Allocated(units) => self.allocated(txn, at, units, after).await?,
             Report::Committed(units) => self.committed_all(txn, at, units, after).await?,

@@ -5,6 +5,8 @@ use proto::config::{
     CostShare, Driver, Field, Match, Pattern, Rule, SourceConfig, TenantConfig, Tier,
 };
 
+use proto::ids::SourceId;
+
 use super::places::Places;
 use super::problem::{Problem, Report};
 
@@ -14,8 +16,12 @@ pub fn check(config: &TenantConfig, places: &Places, report: &mut Report) {
     let mut found = Found { config, file, path: Vec::new(), problems: Vec::new() };
     for (name, driver) in &config.drivers {
         found.path = vec!["drivers".to_owned(), name.clone()];
-        if let Driver::Ledger { of: Some(of), .. } = driver {
-            found.matcher(&format!("driver `{name}`: `of`"), of);
+        match driver {
+            Driver::Ledger { of: Some(of), .. } => {
+                found.matcher(&format!("driver `{name}`: `of`"), of);
+            }
+            Driver::Metric { source, .. } => found.metric(name, source),
+            Driver::Ledger { of: None, .. } | Driver::Table { .. } => {}
         }
     }
     for rule in &config.allocation {
@@ -46,6 +52,22 @@ impl Found<'_> {
         }
     }
 
+    /// Who is asked, and which label names who used what.
+    fn metric(&mut self, name: &str, source: &SourceId) {
+        let asked = self.config.source(source);
+        if asked.is_some_and(|source| source.metrics.is_none()) {
+            let what = format!("driver `{name}`: source `{source}` has no metrics");
+            self.add(what, "name a source with `metrics`");
+        }
+        if self.config.metric_driver(name).is_none() {
+            let what = format!("driver `{name}`: nothing says which label names who used what");
+            self.add(
+                what,
+                "write `by (LABEL)` with one label into its query, or `owner: { table: NAME, key: LABEL }`",
+            );
+        }
+    }
+
     fn chain(&mut self, rule: &Rule, chain: &[Tier]) {
         let config = self.config;
         for tier in chain {
@@ -53,7 +75,8 @@ impl Found<'_> {
                 parts.iter().for_each(|part| self.chain(rule, &part.chain));
             }
             if let Tier::InProportionToCost(CostShare::Driver { driver, .. }) = tier.plain()
-                && let Some(Driver::Table { .. }) = config.drivers.get(driver)
+                && let Some(Driver::Table { .. } | Driver::Metric { .. }) =
+                    config.drivers.get(driver)
             {
                 let what =
                     format!("rule `{}`: the weights of driver `{driver}` are no cost", rule.id);

@@ -28,6 +28,20 @@ pub fn resolve_again(attempts: i32, most: u32) -> Option<Duration> {
     (made < most).then(|| Duration::from_secs(300 * longer).min(Duration::from_secs(86_400)))
 }
 
+/// Samples come late: a window is asked about once more when it has been over for so long, in seconds.
+const SAMPLES_LATE: i64 = 600;
+
+/// The pause before a window that ends at `until` is measured again, `None` when it was over; both in seconds since
+/// 1970. An hour while it runs.
+#[must_use]
+pub fn measure_again(now: i64, until: i64) -> Option<Duration> {
+    let left = until.saturating_add(SAMPLES_LATE).saturating_sub(now);
+    u64::try_from(left)
+        .ok()
+        .filter(|left| *left > 0)
+        .map(|left| Duration::from_secs(left.min(3_600)))
+}
+
 /// A reason without the number of the attempt's generation, which alone does not make it another error.
 #[must_use]
 pub fn without_generation(reason: &str, generation: i64) -> String {
@@ -58,6 +72,13 @@ mod tests {
         assert_eq!([1, 2, 3].map(|n| minutes(n, 3)), [Some(5), Some(30), None]);
         assert_eq!(minutes(9, 10), Some(1_440));
         assert_eq!(minutes(1, 1), None);
+    }
+
+    #[test]
+    fn a_window_is_measured_again_until_it_has_been_over_for_a_while() {
+        let seconds = |now| measure_again(now, 100_000).map(|pause| pause.as_secs());
+        assert_eq!([0, 99_000, 100_599].map(seconds), [Some(3_600), Some(1_600), Some(1)]);
+        assert_eq!([100_600, i64::MAX].map(seconds), [None, None]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use deadpool_postgres::Transaction;
 use deadpool_postgres::tokio_postgres::types::ToSql;
 use proto::config::ledger::LedgerTable;
+use proto::config::metric_driver::MetricDriver;
 use proto::config::{OnBadLine, TenantConfig};
 use proto::hash::Hash128;
 use proto::ids::{DriverId, SourceId, TenantId};
@@ -25,6 +26,8 @@ pub struct ConfigInForce {
     pub message: Vec<u8>,
     /// What its rules share by that the ledger adds up.
     pub ledger: BTreeMap<DriverId, LedgerTable>,
+    /// What they share by that is measured.
+    pub metric: BTreeMap<DriverId, MetricDriver>,
     /// Sources whose units are resolved, with the hash of the settings that decide it.
     pub resolving: BTreeMap<SourceId, Hash128>,
 }

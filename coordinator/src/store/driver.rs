@@ -6,7 +6,7 @@ use std::time::Duration;
 use deadpool_postgres::Transaction;
 use deadpool_postgres::tokio_postgres::Row;
 use deadpool_postgres::tokio_postgres::types::ToSql;
-use proto::driver::{DriverUse, DriverWindow};
+use proto::driver::{DriverUse, DriverWeight, DriverWindow, lacking_hash};
 use proto::ids::{Generation, SourceId, TenantId, UnitKey};
 use proto::manifest::Manifest;
 use proto::report::ComputedDriver;
@@ -91,39 +91,93 @@ impl StateStore {
     /// Notes that a window is being added up.
     pub(crate) async fn driver_dispatch_in_txn(
         txn: &Transaction<'_>,
-        wanted: &DriverWanted,
+        (wanted, name): (&DriverWanted, &str),
         generation: Generation,
         task: &str,
     ) -> Result<(), StateError> {
-        let sql = "insert into drivers (tenant, driver, from_date, until_date, wanted_generation, task, dispatched_at)
-                   values ($1, $2, $3::text::date, $4::text::date, $5, $6, now())
+        let sql = "insert into drivers (tenant, driver, from_date, until_date, wanted_generation, task, dispatched_at, name)
+                   values ($1, $2, $3::text::date, $4::text::date, $5, $6, now(), $7)
                    on conflict (tenant, driver, from_date, until_date)
-                   do update set wanted_generation = $5, task = $6, dispatched_at = now()";
+                   do update set wanted_generation = $5, task = $6, dispatched_at = now(), name = $7";
         let (driver, from, until) = key(&wanted.window);
         let tenant = wanted.tenant.as_str();
-        let parameters: [&(dyn ToSql + Sync); 6] =
-            [&tenant, &driver, &from, &until, &generation.0, &task];
+        let parameters: [&(dyn ToSql + Sync); 7] =
+            [&tenant, &driver, &from, &until, &generation.0, &task, &name];
         execute(txn, "dispatch a driver", sql, &parameters).await?;
         Ok(())
     }
 
-    /// Puts weights in force, if they are those that are wanted.
+    /// Puts weights in force, if they are those that are wanted; they are made again after `again`. Whether they were.
     pub(crate) async fn driver_computed_in_txn(
         txn: &Transaction<'_>,
         tenant: &TenantId,
         generation: Generation,
         done: &ComputedDriver,
-    ) -> Result<(), StateError> {
+        again: Option<Duration>,
+    ) -> Result<bool, StateError> {
         let sql = "update drivers set generation = $5, hash = $6, manifest = $7, basis = $8,
-                     computed_at = now(), task = null, attempts = 0, last_error = null, next_attempt_at = now()
+                     computed_at = now(), task = null, attempts = 0, last_error = null, next_attempt_at = now(),
+                     lacking = null, lacks = 0, again_at = now() + make_interval(secs => $9)
                    where tenant = $1 and driver = $2 and from_date = $3::text::date and until_date = $4::text::date
                      and wanted_generation = $5 and task is not null";
         let (driver, from, until) = key(&done.window);
         let (tenant, manifest) = (tenant.as_str(), pack(&done.manifest)?);
         let hash = done.manifest.hash.0.as_slice();
-        let parameters: [&(dyn ToSql + Sync); 8] =
-            [&tenant, &driver, &from, &until, &generation.0, &hash, &manifest, &done.seen];
-        execute(txn, "put a driver in force", sql, &parameters).await?;
+        let again = again.map(|pause| pause.as_secs_f64());
+        let parameters: [&(dyn ToSql + Sync); 9] =
+            [&tenant, &driver, &from, &until, &generation.0, &hash, &manifest, &done.seen, &again];
+        Ok(execute(txn, "put a driver in force", sql, &parameters).await? > 0)
+    }
+
+    /// Notes that wanted weights could not be had, and when they are asked for again. Those that are in force stay.
+    pub(crate) async fn driver_lacks_in_txn(
+        txn: &Transaction<'_>,
+        tenant: &TenantId,
+        generation: Generation,
+        reason: &str,
+        again: impl Fn(i32) -> Option<Duration>,
+    ) -> Result<(), StateError> {
+        let sql = "select lacks from drivers where tenant = $1 and wanted_generation = $2 and task is not null
+                   for update";
+        let tenant = tenant.as_str();
+        let rows = query(txn, "lock a driver", sql, &[&tenant, &generation.0]).await?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        let lacks = row.get::<_, i32>(0).saturating_add(1);
+        let sql = "update drivers set task = null, attempts = 0, last_error = null, next_attempt_at = now(),
+                     hash = coalesce(hash, $3), lacking = $4, lacks = $5, again_at = now() + make_interval(secs => $6)
+                   where tenant = $1 and wanted_generation = $2 and task is not null";
+        let (hash, reason) = (lacking_hash(), plain(reason));
+        let again = again(lacks).map(|pause| pause.as_secs_f64());
+        let parameters: [&(dyn ToSql + Sync); 6] =
+            [&tenant, &generation.0, &hash.0.as_slice(), &reason, &lacks, &again];
+        execute(txn, "note that a driver lacks its weights", sql, &parameters).await?;
+        Ok(())
+    }
+
+    /// Keeps weights that were measured, for who asks why, instead of those before.
+    pub(crate) async fn driver_weights_put_in_txn(
+        txn: &Transaction<'_>,
+        tenant: &TenantId,
+        (window, generation): (&DriverWindow, Generation),
+        weights: &[DriverWeight],
+    ) -> Result<(), StateError> {
+        let (driver, from, until) = key(window);
+        let tenant = tenant.as_str();
+        let sql = "delete from driver_weights where tenant = $1 and driver = $2 and from_date = $3::text::date
+                     and until_date = $4::text::date";
+        let of: [&(dyn ToSql + Sync); 4] = [&tenant, &driver, &from, &until];
+        execute(txn, "forget weights", sql, &of).await?;
+        let sql = "insert into driver_weights (tenant, driver, from_date, until_date, generation, within, party, currency, weight)
+                   select $1, $2, $3::text::date, $4::text::date, $5, '', u.party, '', u.weight::numeric
+                   from unnest($6::text[], $7::text[]) as u (party, weight)";
+        for weights in weights.chunks(10_000) {
+            let parties: Vec<&str> = weights.iter().map(|weight| weight.party.as_str()).collect();
+            let numbers: Vec<String> =
+                weights.iter().map(|weight| weight.weight.to_string()).collect();
+            let parameters: [&(dyn ToSql + Sync); 7] =
+                [&tenant, &driver, &from, &until, &generation.0, &parties, &numbers];
+            execute(txn, "keep weights", sql, &parameters).await?;
+        }
         Ok(())
     }
 
@@ -238,13 +292,16 @@ impl StateStore {
         (tenant, source): (&TenantId, &SourceId),
         dates: &[UnitDate],
     ) -> Result<BTreeMap<UnitDate, Vec<DriverInput>>, StateError> {
-        let sql = "select u.date::text, u.driver, u.from_date::text, u.until_date::text, d.manifest
+        let sql = "select u.date::text, u.driver, u.from_date::text, u.until_date::text, d.manifest, d.hash = $4
                    from unit_drivers u join drivers d using (tenant, driver, from_date, until_date)
-                   where u.tenant = $1 and u.source = $2 and u.date::text = any($3) and d.manifest is not null
+                   where u.tenant = $1 and u.source = $2 and u.date::text = any($3) and (d.manifest is not null or d.hash = $4)
                    order by u.date, u.driver, u.from_date, u.until_date";
         let dates: Vec<String> = dates.iter().map(UnitDate::to_string).collect();
+        let lacking = lacking_hash();
+        let lacking = lacking.0.as_slice();
         let (tenant, source) = (tenant.as_str(), source.as_str());
-        let rows = query(txn, "list a unit's drivers", sql, &[&tenant, &source, &dates]).await?;
+        let rows =
+            query(txn, "list a unit's drivers", sql, &[&tenant, &source, &dates, &lacking]).await?;
         let mut inputs: BTreeMap<UnitDate, Vec<DriverInput>> = BTreeMap::new();
         for row in &rows {
             let window = window_of(row, 1)?;
@@ -253,12 +310,16 @@ impl StateStore {
                 of: window.driver.to_string(),
                 why: e.to_string(),
             };
-            let weights: Manifest = rmp_serde::from_slice(row.get(4)).map_err(stored)?;
+            let lacking: bool = row.get(5);
+            let manifest = row.get::<_, Option<&[u8]>>(4).filter(|_| !lacking);
+            let weights = manifest.map(rmp_serde::from_slice::<Manifest>).transpose();
+            let weights = weights.map_err(stored)?;
             inputs.entry(parsed("date", row.get(0))?).or_default().push(DriverInput {
                 driver: window.driver.clone(),
                 window: window.from,
                 until: Some(window.until),
-                weights: Some(weights),
+                weights,
+                lacking,
             });
         }
         Ok(inputs)

@@ -37,6 +37,7 @@ impl StateStore {
                        update pipeline_state set attempts = 0, next_attempt_at = now() where attempts > 0;
                        update emission_records set attempts = 0, next_attempt_at = now() where attempts > 0;
                        update drivers set attempts = 0, next_attempt_at = now() where attempts > 0;
+                       update drivers set again_at = now() where again_at > now();
                        update emitted_files set attempts = 0, next_attempt_at = now() where attempts > 0";
             txn.batch_execute(sql).await.map_err(StoreError::sql("start the run"))?;
         }

@@ -136,7 +136,7 @@ groups: { three: [a, b, c], two: [a, b] }
 drivers:
   weights: { table: shares }
   spend: { ledger: { sources: [bill], cost: BilledCost, of: { ChargeCategory: [Usage, Tax] }, window: trailing 30d } }
-  bytes: { metric: bytes_total, source: brokers }
+  bytes: { metric: 'sum by (principal) (bytes_total)', source: brokers }
 sources:
   bill: { kind: focus, files: ["*.csv"], cost: BilledCost, owner: [tag.team, vtag.stage], duplicates: allow }
   brokers: { kind: self_managed_kafka, settings: kafka.yaml }

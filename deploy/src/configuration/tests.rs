@@ -137,10 +137,10 @@ fn a_check_says_everything_in_one_go() {
     );
     assert!(text.contains("tenants/b.yaml:2:") && text.ends_with("\n\n2 problems\n"), "{text}");
 
-    let rules = "allocation: [ { id: r, chain: [ { direct: tag.team }, { usage_ratio: k } ] } ]\n";
+    let rules = "allocation: [ { id: r, chain: [ { direct: tag.team } ] } ]\n";
     let test = |owner: &str| {
         format!(
-            "tests: [ {{ name: t, line: {{ tag.team: x, cost: 1, date: 2026-09-01 }}, expect: {{ {owner}: 1 }} }} ]\ndrivers: {{ k: {{ metric: up, source: a }} }}\n"
+            "tests: [ {{ name: t, line: {{ tag.team: x, cost: 1, date: 2026-09-01 }}, expect: {{ {owner}: 1 }} }} ]\nemitters: {{ prometheus: {{}} }}\n"
         )
     };
     write(folder.path(), "tenants/a.yaml", source);
@@ -151,12 +151,8 @@ fn a_check_says_everything_in_one_go() {
         text.contains("tenants/b.yaml:3:18: test `t`: ") && text.contains("x got 1, not nothing"),
         "{text}"
     );
-    assert!(
-        text.contains(
-            "note: tenants/b.yaml:2:21: rule `r`: usage_ratio by driver `k` does not run yet"
-        ),
-        "{text}"
-    );
+    let unbuilt = "emitter `prometheus`: kind prometheus does not run yet";
+    assert!(text.contains("note: tenants/b.yaml:4:") && text.contains(unbuilt), "{text}");
     assert!(text.ends_with("2 tenants, 2 sources, 1 rule, 1 test: 1 test failed\n"), "{text}");
 
     write(folder.path(), "tenants/b.yaml", &format!("{source}{rules}{}", test("x")));

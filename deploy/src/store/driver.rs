@@ -54,7 +54,10 @@ pub fn used_weights(txn: &mut Transaction<'_>, unit: &VisibleUnit) -> Result<Vec
             within,
             party: row.get(5),
             weight: Amount::parse(row.get(7)).ok().with_context(damaged)?,
-            currency: Some(row.get::<_, &str>(6).parse().ok().with_context(damaged)?),
+            currency: match row.get::<_, &str>(6) {
+                "" => None,
+                code => Some(code.parse().ok().with_context(damaged)?),
+            },
         };
         found.last_mut().with_context(damaged)?.weights.push(weight);
     }

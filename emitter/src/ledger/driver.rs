@@ -59,7 +59,7 @@ pub async fn compute(
     let manifest = writer.finish().await?;
     keep(store, context, &window, &weights).await?;
     tracing::info!(%tenant, driver = table.name, %from, %until, weights = manifest.items, "computed a driver");
-    Ok(vec![Report::Driver(ComputedDriver { window, manifest, seen })])
+    Ok(vec![Report::Driver(ComputedDriver { window, manifest, seen, lacking: None })])
 }
 
 /// Keeps weights in the database, for who asks why.

@@ -377,6 +377,7 @@ impl Desk {
             Queue::Gather => Step::Gather,
             Queue::Resolve => Step::Resolve,
             Queue::Driver => Step::Driver,
+            Queue::Measure => Step::Measure,
             Queue::Commit => Step::Commit,
             Queue::Restore => Step::Restore,
             Queue::Allocate | Queue::Emit => Step::Allocate,

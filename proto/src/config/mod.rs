@@ -19,6 +19,7 @@
 //! | [`file_name`] | what an emitter's files are called |
 //! | [`confluent`] | settings of kind `confluent_cloud` |
 //! | [`http`] | servers that are asked over HTTP |
+//! | [`metric_driver`] | what is asked for the weights of metric drivers |
 //! | [`metrics`] | where metrics come from |
 //! | [`measured`] | settings of the kinds whose costs are measured |
 //! | [`trial`] | the tests that users write beside their rules |
@@ -45,6 +46,7 @@ pub mod ledger;
 pub mod ledger_match;
 pub mod matching;
 pub mod measured;
+pub mod metric_driver;
 pub mod metrics;
 pub mod resolving;
 pub mod rule;

@@ -31,7 +31,7 @@ pub(super) struct Visible<'a> {
     tables: BTreeMap<&'a str, VisibleTable<'a>>,
     groups: BTreeMap<&'a str, &'a [String]>,
     drivers: BTreeMap<&'a str, &'a Driver>,
-    /// Tables of ledger drivers: what other rules make of them counts, too.
+    /// Whose weights are asked for: what other rules make of ledger drivers counts, and how a server is asked.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     ledger: BTreeSet<DriverId>,
     strict: Option<bool>,
@@ -55,6 +55,9 @@ impl<'a> Visible<'a> {
             names.chain(&rule.chain);
         }
         let rules_seen: Vec<&Rule> = rules.clone();
+        let mut weights = config.ledger_ids(source, &rules_seen);
+        let metric = names.drivers.iter().filter_map(|name| config.metric_driver(name));
+        weights.extend(metric.map(|driver| driver.id));
         let owners = config.owners.iter().flat_map(|owners| &owners.rows);
         Self {
             engine: hashing::ENGINE_VERSION,
@@ -70,7 +73,7 @@ impl<'a> Visible<'a> {
             tables: pick(&names.tables, &config.tables, |table| visible_table(table, date)),
             groups: pick(&names.groups, &config.groups, Vec::as_slice),
             drivers: pick(&names.drivers, &config.drivers, |driver| driver),
-            ledger: config.ledger_ids(source, &rules_seen),
+            ledger: weights,
             strict: config.owners.as_ref().map(|owners| owners.strict),
             owners: owners
                 .filter(|row| row.valid.contains(date))

@@ -104,6 +104,7 @@ fn allocate() -> Task {
         window: day("2024-09-01"),
         until: None,
         weights,
+        lacking: false,
     };
     let unit = AllocateUnit {
         date: day("2024-09-30"),

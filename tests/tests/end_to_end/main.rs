@@ -29,6 +29,7 @@ mod isolation;
 mod kills;
 mod lint;
 mod measured;
+mod metric_drivers;
 mod months;
 mod observed;
 mod old_files;

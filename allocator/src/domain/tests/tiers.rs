@@ -1,8 +1,8 @@
 //! Each tier, and what happens when it does not apply.
 
 use proto::config::{
-    CostShare, Driver, FixedShares, Match, Part, Reason, Receivers, ResolutionSet, Table, TableRow,
-    Tier, Usage, Validity,
+    Driver, FixedShares, Match, Part, Reason, Receivers, ResolutionSet, Table, TableRow, Tier,
+    Usage, Validity,
 };
 use proto::row::CostType;
 
@@ -286,19 +286,16 @@ fn a_resource_is_somebody_who_does_not_pay() {
 #[test]
 fn a_driver_that_is_still_to_come_is_waited_for() {
     let usage = Tier::UsageRatio(Usage::Driver("bytes".to_owned()));
-    let spend = CostShare::Driver { driver: "bytes".to_owned(), within: Vec::new() };
     let fallback = Tier::Even(Receivers::Group("users".to_owned()));
-    for tier in [usage, Tier::InProportionToCost(spend)] {
-        let mut config = every(vec![tier, fallback.clone()]);
-        config.groups.insert("users".to_owned(), vec!["x".to_owned()]);
-        let metric = "bytes_total".to_owned();
-        let driver = Driver::Metric { metric, source: source(), owner: None };
-        config.drivers.insert("bytes".to_owned(), driver);
-        assert_eq!(
-            run(&config, &[line(1, "5", &[])]).lines(),
-            ["UNALLOCATED UNALLOCATED unallocated 5 (driver_pending: bytes)"]
-        );
-    }
+    let mut config = every(vec![usage, fallback]);
+    config.groups.insert("users".to_owned(), vec!["x".to_owned()]);
+    let metric = "sum by (principal) (bytes_total)".to_owned();
+    let driver = Driver::Metric { metric, source: source(), owner: None };
+    config.drivers.insert("bytes".to_owned(), driver);
+    assert_eq!(
+        run(&config, &[line(1, "5", &[])]).lines(),
+        ["UNALLOCATED UNALLOCATED unallocated 5 (driver_pending: bytes)"]
+    );
 }
 
 /// A table with one key column.

@@ -1,6 +1,6 @@
 //! The tests that users write beside their rules.
 
-use proto::config::{Driver, MetricOwner, Part, Receivers, RuleTest, TestLine, Usage};
+use proto::config::{Driver, MetricOwner, Part, Receivers, RuleTest, Table, TestLine, Usage};
 
 use super::super::trial;
 use super::*;
@@ -27,6 +27,13 @@ fn cluster() -> TenantConfig {
         owner: Some(MetricOwner { table: "principals".to_owned(), key: "principal".to_owned() }),
     };
     config.drivers.insert("kafka_bytes".to_owned(), driver);
+    let principals = Table {
+        key: vec!["principal".to_owned()],
+        value: "team".to_owned(),
+        rows: Vec::new(),
+        patterns: Vec::new(),
+    };
+    config.tables.insert("principals".to_owned(), principals);
     config
 }
 

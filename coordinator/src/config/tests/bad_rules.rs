@@ -258,8 +258,8 @@ fn tags_groups_and_drivers() {
         "2:15: driver `d` needs exactly one of `metric`, `table` and `ledger` (say where its weights come from)",
     );
     one(
-        "drivers: { d: { metric: x, source: clud } }",
-        "2:36: there is no source `clud` (did you mean `cloud`?)",
+        "drivers: { d: { metric: 'sum by (a) (x)', source: clud } }",
+        "2:51: there is no source `clud` (did you mean `cloud`?)",
     );
     one(
         "drivers: { d: { ledger: { sources: all }, owner: { table: x, key: y } } }",
@@ -457,18 +457,16 @@ fn tests_and_emitters() {
 #[test]
 fn what_does_not_run_yet_is_refused_by_name() {
     let text = "groups: { g: [a] }
-drivers: { d: { metric: bytes, source: cloud }, l: { ledger: { sources: all } } }
+drivers: { l: { ledger: { sources: all } } }
 emitters: { csv: { dir: x, aggregation: monthly }, focus: { dir: z, lookback: 30d }, prometheus: {} }
 allocation:
-- { id: one, chain: [ { usage_ratio: d } ] }
+- { id: one, chain: [ { usage_ratio: l } ] }
 - { id: two, chain: [ { composition: [ { percent: 100, chain: [ { in_proportion_to_cost: {} } ] } ] } ] }
 - { id: three, chain: [ { in_proportion_to_cost: { window: date, to: g } } ] }
 ";
     let tenant = good_tenant(text);
     let found: Vec<String> = refuse_unbuilt(&tenant).iter().map(ToString::to_string).collect();
     let wanted = [
-        "driver `d`: drivers with `metric` do not run yet (remove the driver, and what uses it)",
-        "rule `one`: usage_ratio by driver `d` does not run yet (use { metric: [NAME…] }, a driver with `table` or `ledger`, `fixed` or `even`)",
         "emitter `prometheus`: kind prometheus does not run yet (remove the emitter; kinds csv, focus and parquet run)",
     ];
     assert_eq!(found, wanted.map(|text| format!("tenants/acme.yaml: {text}")));
