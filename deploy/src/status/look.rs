@@ -45,6 +45,10 @@ pub struct Standing {
     pub files_left: Vec<FileLeft>,
     /// How many there are.
     pub files_left_count: i64,
+    /// Drivers whose weights are made, due, failed or not to be had: the first ones.
+    pub drivers: Vec<DriverStatus>,
+    /// How many there are.
+    pub drivers_count: i64,
     /// Dates that were calculated again with another outcome: the newest ones.
     pub changes: Vec<Change>,
     /// What each source has of a type, how often gathers found far less of it, and what that waits for.
@@ -68,6 +72,8 @@ pub struct SourceStatus {
     pub dates: BTreeMap<String, i64>,
     /// First and last visible date.
     pub visible: Option<(String, String)>,
+    /// Visible dates that usage or a driver's weights may still change.
+    pub provisional: i64,
     /// When the last good gather ended.
     pub gathered_at: Option<String>,
     /// Records that it read.
@@ -102,6 +108,21 @@ pub struct Problem {
     pub unit: String,
     /// For people.
     pub text: String,
+}
+
+/// A driver over a window whose weights are not as they should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DriverStatus {
+    /// Tenant.
+    pub tenant: String,
+    /// Its name; of what the ledger adds up, its id.
+    pub driver: String,
+    /// First day of the window.
+    pub from: String,
+    /// The day after its last.
+    pub until: String,
+    /// What is the matter, in words.
+    pub state: String,
 }
 
 /// A file that no emitter writes any more.
@@ -176,8 +197,10 @@ pub fn look(url: &str, nats: Option<&str>, pid: Option<u32>) -> Result<Standing>
     standing.leader =
         store::leader(&mut view)?.filter(|leader| leader.alive).map(|leader| leader.holder);
     let mut work = store::work(&mut view)?;
+    let mut provisional = store::provisional(&mut view)?;
     for row in store::sources(&mut view)? {
         let work = work.remove(&row.key).unwrap_or_default();
+        let provisional = provisional.remove(&row.key).unwrap_or_default();
         let warning = |(text, count): (String, u64)| Warning { text, count };
         standing.sources.push(SourceStatus {
             tenant: row.key.0,
@@ -185,6 +208,7 @@ pub fn look(url: &str, nats: Option<&str>, pid: Option<u32>) -> Result<Standing>
             kind: row.kind,
             dates: work.states,
             visible: work.visible,
+            provisional,
             gathered_at: row.gathered_at,
             records: row.records,
             gathering: row.gathering,
@@ -231,6 +255,9 @@ pub fn look(url: &str, nats: Option<&str>, pid: Option<u32>) -> Result<Standing>
         difference: change.difference,
     };
     standing.changes = store::changes(&mut view, LISTED_MAX)?.into_iter().map(change).collect();
+    let (drivers, count) = store::unsettled_drivers(&mut view, LISTED_MAX)?;
+    standing.drivers = drivers.into_iter().map(driver).collect();
+    standing.drivers_count = count;
     standing.populations = store::populations(&mut view)?.iter().map(Into::into).collect();
     let retention = |kept: store::Kept| Retention {
         tenant: kept.tenant,
@@ -242,6 +269,16 @@ pub fn look(url: &str, nats: Option<&str>, pid: Option<u32>) -> Result<Standing>
     standing.retention = store::kept(&mut view)?.into_iter().map(retention).collect();
     standing.streams = nats.and_then(streams);
     Ok(standing)
+}
+
+fn driver(of: store::UnsettledDriver) -> DriverStatus {
+    let state = match (of.error, of.lacking, of.under_way) {
+        (Some(error), ..) => format!("failed, tried again: {error}"),
+        (None, Some(lacking), _) => format!("cannot be had: {lacking}"),
+        (None, None, true) => "under way".to_owned(),
+        (None, None, false) => "due".to_owned(),
+    };
+    DriverStatus { tenant: of.tenant, driver: of.driver, from: of.from, until: of.until, state }
 }
 
 /// Messages per stream. That NATS is away is no reason to say nothing of the rest.

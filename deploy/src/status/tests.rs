@@ -1,4 +1,4 @@
-use super::look::{Change, FileLeft, Problem, SourceStatus, Standing};
+use super::look::{Change, DriverStatus, FileLeft, Problem, SourceStatus, Standing};
 use super::text;
 
 fn standing() -> Standing {
@@ -19,6 +19,7 @@ fn standing() -> Standing {
         error: Some("bills/x.csv.gz: the file ends too early".to_owned()),
         quarantined: 3,
         emissions_due: 4,
+        provisional: 5,
         ..SourceStatus::default()
     };
     let unit = "acme/aws/2026-09-04".to_owned();
@@ -38,6 +39,14 @@ fn standing() -> Standing {
             why: "it was changed after it was emitted".to_owned(),
         }],
         files_left_count: 1,
+        drivers: vec![DriverStatus {
+            tenant: "acme".to_owned(),
+            driver: "sessions".to_owned(),
+            from: "2026-09-01".to_owned(),
+            until: "2026-09-02".to_owned(),
+            state: "cannot be had: nobody answers".to_owned(),
+        }],
+        drivers_count: 1,
         changes: vec![Change {
             unit: "acme/aws/2026-09-02".to_owned(),
             at: "2026-10-01T03:00:05Z".to_owned(),
@@ -64,11 +73,16 @@ tasks out: allocate 2
 changed at            date                 cause         currency  old total  new total  difference
 2026-10-01T03:00:05Z  acme/aws/2026-09-02  lines, rules  USD              10       25.5        15.5
 
+acme/aws: 5 dates are provisional, see the view `units`
+
 acme/aws cannot be gathered (2 attempts): bills/x.csv.gz: the file ends too early
 
 dates that do not go on (3):
   acme/aws/2026-09-04 (quarantined): boom
   and 2 more
+
+drivers whose weights are not up to date (1):
+  acme: sessions from 2026-09-01 until 2026-09-02: cannot be had: nobody answers
 
 files that no emitter writes any more: remove them by hand, or they are added up with the others (1):
   /out/acme_aws_2026-09.csv (acme/aws): it was changed after it was emitted

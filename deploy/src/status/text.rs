@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::look::{Change, Problem, SourceStatus, Standing};
+use super::look::{Change, DriverStatus, Problem, SourceStatus, Standing};
 use crate::guard::text::populations;
 use crate::summary::table;
 
@@ -85,6 +85,12 @@ pub fn standing(standing: &Standing) -> String {
     }
     for source in &standing.sources {
         let name = format!("{}/{}", source.tenant, source.source);
+        if source.provisional > 0 {
+            text.push_str(&format!(
+                "\n{name}: {} dates are provisional, see the view `units`\n",
+                source.provisional
+            ));
+        }
         if let Some(error) = &source.error {
             text.push_str(&format!(
                 "\n{name} cannot be gathered ({} attempts): {error}\n",
@@ -103,6 +109,15 @@ pub fn standing(standing: &Standing) -> String {
         "dates that do not go on",
         standing.waiting.iter().map(of),
         standing.waiting_count,
+    ));
+    let driver = |of: &DriverStatus| {
+        let DriverStatus { tenant, driver, from, until, state } = of;
+        format!("{tenant}: {driver} from {from} until {until}: {state}")
+    };
+    text.push_str(&list(
+        "drivers whose weights are not up to date",
+        standing.drivers.iter().map(driver),
+        standing.drivers_count,
     ));
     text.push_str(&list(
         "emissions that failed",

@@ -1,11 +1,14 @@
 //! The weights that a visible date was made with, as the ledger keeps them.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
-use postgres::Transaction;
+use postgres::{Row, Transaction};
 use proto::driver::{DriverWeight, DriverWindow};
 use proto::hash::Hash128;
 use proto::money::Amount;
 
+use super::SourceKey;
 use super::unit::VisibleUnit;
 
 /// Weights of one driver over one window.
@@ -62,4 +65,77 @@ pub fn used_weights(txn: &mut Transaction<'_>, unit: &VisibleUnit) -> Result<Vec
         found.last_mut().with_context(damaged)?.weights.push(weight);
     }
     Ok(found)
+}
+
+/// A driver over a window whose weights are not as they should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsettledDriver {
+    /// Tenant.
+    pub tenant: String,
+    /// What people call it; of what the ledger adds up, its id.
+    pub driver: String,
+    /// First day of the window.
+    pub from: String,
+    /// The day after its last.
+    pub until: String,
+    /// Whether its weights are being made.
+    pub under_way: bool,
+    /// Why they cannot be had.
+    pub lacking: Option<String>,
+    /// Why the last attempt failed.
+    pub error: Option<String>,
+}
+
+/// A database that an earlier build made says nothing of weights that cannot be had.
+fn tells_of_drivers(txn: &mut Transaction<'_>) -> Result<bool> {
+    let sql = "select exists (select from pg_attribute
+                 where attrelid = to_regclass('apportion.driver_windows') and attname = 'lacking')";
+    Ok(txn.query_one(sql, &[])?.get(0))
+}
+
+/// Drivers whose weights are made, due, failed or not to be had: the first `limit`, and how many there are.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub fn unsettled_drivers(
+    txn: &mut Transaction<'_>,
+    limit: i64,
+) -> Result<(Vec<UnsettledDriver>, i64)> {
+    if !tells_of_drivers(txn)? {
+        return Ok((Vec::new(), 0));
+    }
+    let sql = "select tenant, coalesce(name, driver), from_date::text, until_date::text, task is not null, lacking,
+                 last_error, count(*) over ()
+               from driver_windows where not fresh or task is not null or lacking is not null
+               order by 1, 2, 3, 4 limit $1";
+    let rows = txn.query(sql, &[&limit]).context("cannot list drivers")?;
+    let driver = |row: &Row| UnsettledDriver {
+        tenant: row.get(0),
+        driver: row.get(1),
+        from: row.get(2),
+        until: row.get(3),
+        under_way: row.get(4),
+        lacking: row.get(5),
+        error: row.get(6),
+    };
+    let all = rows.first().map_or(0, |row| row.get(7));
+    Ok((rows.iter().map(driver).collect(), all))
+}
+
+/// How many visible dates of each source are provisional.
+///
+/// # Errors
+/// When Postgres cannot be asked.
+pub fn provisional(txn: &mut Transaction<'_>) -> Result<BTreeMap<SourceKey, i64>> {
+    if !tells_of_drivers(txn)? {
+        return Ok(BTreeMap::new());
+    }
+    // Only what waits for something can be: the view need not be asked of every date.
+    let sql = "select tenant, source, count(*) from units
+               where finality = 'provisional' and (tenant, source, date) in (
+                 select tenant, source, date from unit_drivers
+                 union select tenant, source, date from pipeline_state where resolve_again_at is not null)
+               group by 1, 2";
+    let rows = txn.query(sql, &[]).context("cannot count provisional dates")?;
+    Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
 }

@@ -20,7 +20,7 @@ mod unit;
 pub use archive::{LinesLike, archived_lines, archived_resolutions, config_version, lines_like};
 pub use bench::{Sizes, Timings, is_in_use, sizes, timings, wall};
 pub use changes::{Change, changes};
-pub use driver::{UsedWeights, used_weights};
+pub use driver::{UnsettledDriver, UsedWeights, provisional, unsettled_drivers, used_weights};
 pub use explain::{
     EmittedTo, FoundLine, Of, StoredRow, commit_of, emitted_to, lines_of, stored_rows,
 };

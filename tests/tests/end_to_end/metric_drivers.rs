@@ -105,6 +105,13 @@ fn weights_that_cannot_be_had_are_done_without_and_asked_for_again() {
     let (name, lacking, lacks) = lacking.unwrap();
     assert_eq!((name.as_str(), lacks), ("moved", 1));
     assert!(lacking.contains("no whole answer"), "{lacking}");
+    let (_, status) = stand.ask_json(&["status", "--json"]);
+    let driver = &status["drivers"][0];
+    assert_eq!((&driver["driver"], &status["drivers_count"]), (&"moved".into(), &1.into()));
+    assert!(driver["state"].as_str().unwrap().starts_with("cannot be had: "), "{driver}");
+    let sources = status["sources"].as_array().unwrap();
+    let cloud = sources.iter().find(|source| source["source"] == "cloud").unwrap();
+    assert_eq!(cloud["provisional"], 1, "{cloud}");
 
     // It is back: that date alone is calculated again, and is final.
     prometheus.restart().unwrap();
