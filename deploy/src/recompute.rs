@@ -7,6 +7,7 @@ use allocator::domain::survey::Survey;
 use allocator::domain::{DriverWeights, Facts, Packed, Program, UnitAllocator};
 use anyhow::{Context, Result, ensure};
 use postgres::Transaction;
+use proto::driver::lacking_hash;
 use proto::hash::{Hash128, SetHash};
 use proto::line::{LineId, Lines};
 use proto::manifest::Totals;
@@ -98,7 +99,11 @@ pub fn engine(
     // As in the allocator: what the date was not made with is still to come.
     let mut drivers = DriverWeights::awaited();
     for used in store::used_weights(txn, unit)? {
-        drivers.add(used.window, used.hash, used.weights);
+        if used.hash == lacking_hash() {
+            drivers.lacks(used.window);
+        } else {
+            drivers.add(used.window, used.hash, used.weights);
+        }
     }
     let mut engine = UnitAllocator::new(Arc::clone(program), unit.date, facts, drivers);
     if engine.needs_weights() {

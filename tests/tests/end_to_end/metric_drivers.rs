@@ -105,6 +105,12 @@ fn weights_that_cannot_be_had_are_done_without_and_asked_for_again() {
     let (name, lacking, lacks) = lacking.unwrap();
     assert_eq!((name.as_str(), lacks), ("moved", 1));
     assert!(lacking.contains("no whole answer"), "{lacking}");
+    let emitted = rows(&stand.csv()).unwrap();
+    let line = &emitted.iter().find(|row| row["rule"] == "shared").unwrap()["line_id"];
+    let date_text = date.to_string();
+    let ask = ["explain", "--json", "--tenant", "acme", "--date", &date_text, "--line", line];
+    let (code, told) = stand.ask_json(&ask);
+    assert_eq!((code, &told["stored"]["same"]), (0, &true.into()), "{told}");
     let (_, status) = stand.ask_json(&["status", "--json"]);
     let driver = &status["drivers"][0];
     assert_eq!((&driver["driver"], &status["drivers_count"]), (&"moved".into(), &1.into()));
