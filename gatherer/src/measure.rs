@@ -2,7 +2,7 @@
 
 use proto::config::TenantConfig;
 use proto::config::metric_driver::MetricDriver;
-use proto::driver::{DriverBatch, DriverWeight, DriverWindow};
+use proto::driver::{BATCH_WEIGHTS, DriverBatch, DriverWeight, DriverWindow, WEIGHTS_MAX};
 use proto::fault::chain;
 use proto::money::Amount;
 use proto::report::{ComputedDriver, Report};
@@ -13,10 +13,6 @@ use runtime::worker::TaskContext;
 use crate::error::GatherError;
 use crate::metrics::{self, MetricQuery, Sampling, Shape, Window};
 
-/// Weights in one message: some 60 KiB.
-const BATCH_WEIGHTS: usize = 1_000;
-/// Weights of one window.
-const WEIGHTS_MAX: usize = 200_000;
 /// Characters that are told of what could not be had.
 const LACKING_CHARS: usize = 2_000;
 

@@ -10,6 +10,11 @@ use crate::ids::DriverId;
 use crate::money::Amount;
 use crate::time::{UnitDate, UtcSeconds};
 
+/// Most weights of one window: some 40 MiB with who makes them and with each allocator.
+pub const WEIGHTS_MAX: usize = 200_000;
+/// Weights in one message: some 60 KiB.
+pub const BATCH_WEIGHTS: usize = 1_000;
+
 /// One driver's weights over one stretch of days.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DriverWindow {

@@ -10,7 +10,7 @@ use deadpool_postgres::tokio_postgres::{IsolationLevel, Row, Transaction};
 use proto::config::ledger::{LEDGER_FIELDS, LedgerTable, WITHIN_SEPARATOR, ledger_field};
 use proto::config::ledger_match::counts;
 use proto::currency::Currency;
-use proto::driver::{DriverBatch, DriverWeight, DriverWindow};
+use proto::driver::{BATCH_WEIGHTS, DriverBatch, DriverWeight, DriverWindow, WEIGHTS_MAX};
 use proto::money::ExactSum;
 use proto::report::{ComputedDriver, Report};
 use proto::task::ComputeDriver;
@@ -22,10 +22,6 @@ use crate::error::EmitterError;
 use crate::sql;
 use crate::wire::PgDate;
 
-/// Weights in one message: some 60 KiB.
-const BATCH_WEIGHTS: usize = 1_000;
-/// Weights of one window: some 40 MiB here and with each allocator.
-const WEIGHTS_MAX: usize = 200_000;
 /// Distinct combinations of what lines of one window have in common: some 100 MiB.
 const DIMENSIONS_MAX: usize = 4_000_000;
 

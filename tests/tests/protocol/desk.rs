@@ -191,9 +191,18 @@ impl Desk {
 
     /// Applies what was reported.
     pub async fn apply(&mut self) {
-        let reports = self.bus.reports(64, Duration::from_secs(5)).await.unwrap();
-        assert!(!reports.is_empty(), "a report is there");
-        self.leader.apply(reports).await.unwrap();
+        self.apply_all(1).await;
+    }
+
+    /// Applies so many reports at least: they need not come in one pull.
+    pub async fn apply_all(&mut self, count: usize) {
+        let mut applied = 0;
+        while applied < count {
+            let reports = self.bus.reports(64, Duration::from_secs(5)).await.unwrap();
+            assert!(!reports.is_empty(), "a report is there");
+            applied += reports.len();
+            self.leader.apply(reports).await.unwrap();
+        }
     }
 
     pub async fn apply_until_unit(&mut self, date: &str) {

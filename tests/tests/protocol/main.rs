@@ -81,7 +81,7 @@ async fn gather(
     let manifest = lines(generation, attempt, amount);
     desk.report(generation, attempt, &gathered(&manifest)).await;
     desk.report(generation, attempt, &done(&[(&manifest, false)])).await;
-    desk.apply().await;
+    desk.apply_all(2).await;
     manifest
 }
 
