@@ -1,4 +1,4 @@
-//! The state keeper: the one actor that owns the leading coordinator's [`Leader`]. The life asks it one thing at a time.
+//! The state keeper: the one actor that owns the leading coordinator's [`Post`]. The life asks it one thing at a time.
 
 use actix::prelude::*;
 use proto::config::TenantConfig;
@@ -6,7 +6,7 @@ use runtime::inbox::Delivery;
 use runtime::keeper::{self, Gone};
 
 use crate::CoordinatorError;
-use crate::leader::Leader;
+use crate::post::Post;
 
 /// What the state keeper can be asked to do.
 pub enum Order {
@@ -27,7 +27,7 @@ impl Message for Order {
     type Result = Result<u64, CoordinatorError>;
 }
 
-struct StateKeeper(Option<Leader>);
+struct StateKeeper(Option<Post>);
 
 impl Actor for StateKeeper {
     type Context = Context<Self>;
@@ -37,28 +37,28 @@ impl Handler<Order> for StateKeeper {
     type Result = ResponseActFuture<Self, Result<u64, CoordinatorError>>;
 
     fn handle(&mut self, order: Order, _: &mut Context<Self>) -> Self::Result {
-        // Plan: the leader leaves for the time of the work, so that no state is borrowed over an await.
-        let Some(mut leader) = self.0.take() else {
+        // Plan: the post leaves for the time of the work, so that no state is borrowed over an await.
+        let Some(mut post) = self.0.take() else {
             return Box::pin(fut::ready(Err(CoordinatorError::Busy)));
         };
         let work = async move {
-            let done = perform(&mut leader, order).await;
-            (leader, done)
+            let done = perform(&mut post, order).await;
+            (post, done)
         };
-        Box::pin(work.into_actor(self).map(|(leader, done), keeper, _| {
-            keeper.0 = Some(leader);
+        Box::pin(work.into_actor(self).map(|(post, done), keeper, _| {
+            keeper.0 = Some(post);
             done
         }))
     }
 }
 
-async fn perform(leader: &mut Leader, order: Order) -> Result<u64, CoordinatorError> {
+async fn perform(post: &mut Post, order: Order) -> Result<u64, CoordinatorError> {
     match order {
-        Order::Apply(reports) => leader.apply(reports).await.map(|()| 0).map_err(Into::into),
-        Order::Sweep => Ok(leader.sweep().await? as u64),
-        Order::Resend(seconds) => Ok(leader.tasks_resend(seconds).await? as u64),
-        Order::Streams => leader.streams_ensure().await.map(|()| 0),
-        Order::Configs(configs, commit) => leader.configs_apply(configs, commit.as_deref()).await,
+        Order::Apply(reports) => post.apply(reports).await.map(|()| 0).map_err(Into::into),
+        Order::Sweep => Ok(post.sweep().await? as u64),
+        Order::Resend(seconds) => Ok(post.tasks_resend(seconds).await? as u64),
+        Order::Streams => post.streams_ensure().await.map(|()| 0),
+        Order::Configs(configs, commit) => post.configs_apply(configs, commit.as_deref()).await,
     }
 }
 
@@ -67,10 +67,10 @@ async fn perform(leader: &mut Leader, order: Order) -> Result<u64, CoordinatorEr
 pub struct StateHandle(Addr<StateKeeper>);
 
 impl StateHandle {
-    /// Starts a keeper of `leader`.
+    /// Starts a keeper of `post`.
     #[must_use]
-    pub fn start(leader: Leader) -> Self {
-        Self(keeper::start(move || StateKeeper(Some(leader))))
+    pub fn start(post: Post) -> Self {
+        Self(keeper::start(move || StateKeeper(Some(post))))
     }
     /// Asks and waits for the answer.
     ///

@@ -1,28 +1,20 @@
-//! What the leading coordinator holds: the state, the configurations in force, and how it sends.
+//! What the leading coordinator holds: the state and the configurations in force. It knows no NATS: reports come in and
+//! tasks go out as values, and [`crate::post`] carries them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use proto::config::{SourceSettings, TenantConfig};
 use proto::envelope::{self, Header};
 use proto::ids::{Attempt, Generation, SourceId, TenantId};
-use proto::subject::{self, Stream};
 use proto::time::{BillingPeriod, UnitDate, UtcSeconds};
-use runtime::bus::{Bus, BusError};
 use runtime::observe::Metrics;
-use runtime::settings::Settings;
 
 use crate::store::{ConfigInForce, Outgoing, StateError, StateStore};
 
-/// Configurations in force are published again this often.
-const CONFIGS_EVERY: Duration = Duration::from_secs(600);
-
 /// The state of a leading coordinator. Everything in it can be thrown away and read again from Postgres.
 pub struct Leader {
-    pub(crate) bus: Bus,
-    pub(crate) settings: Settings,
     pub(crate) state: StateStore,
     /// Folder of the configuration, absolute.
     pub(crate) folder: PathBuf,
@@ -44,25 +36,23 @@ pub struct Leader {
     pub(crate) runs_looked: Option<Instant>,
     /// A stream is nearly full: a standing run gathers nothing meanwhile, while commits go on.
     pub(crate) streams_filling: bool,
-    /// When the configurations in force were last published.
-    pub(crate) configs_published: Option<Instant>,
+    /// Days that the streams hold.
+    pub(crate) replay_horizon_days: u64,
     pub(crate) metrics: Metrics,
 }
 
 impl Leader {
     /// A leader under the epoch of `state`, for the configuration in `folder` and the run `run`; a standing run gathers
-    /// its sources again `every` so often.
+    /// its sources again `every` so often. Streams hold what is `replay_horizon_days` old.
     #[must_use]
     pub fn new(
-        (bus, settings): (Bus, Settings),
         state: StateStore,
         folder: PathBuf,
         run: String,
         every: Option<Duration>,
+        replay_horizon_days: u64,
     ) -> Self {
         Self {
-            bus,
-            settings,
             state,
             folder,
             run,
@@ -73,7 +63,7 @@ impl Leader {
             emissions_looked: Instant::now(),
             drivers_hinted: true,
             drivers_looked: Instant::now(),
-            configs_published: None,
+            replay_horizon_days,
             streams_filling: false,
             emissions_compared: None,
             runs_looked: None,
@@ -88,26 +78,27 @@ impl Leader {
         self
     }
 
-    /// How often sources are gathered again; `None`: once.
-    pub fn every(&mut self, every: Option<Duration>) {
-        self.every = every;
+    /// As after a long while: the next sweep looks at everything that it looks at only from time to time.
+    pub fn look_again(&mut self) {
+        (self.emissions_hinted, self.drivers_hinted) = (true, true);
+        (self.emissions_compared, self.runs_looked) = (None, None);
     }
 
-    /// Puts configurations in force and their messages on the CONFIG stream. Gives the number of units that became due.
+    /// Puts configurations in force. Gives the number of units that became due.
     ///
     /// # Errors
-    /// When Postgres or NATS cannot be used, or another coordinator leads.
+    /// When Postgres cannot be used, or another coordinator leads.
     pub async fn configs_apply(
         &mut self,
         configs: Vec<TenantConfig>,
         commit: Option<&str>,
-    ) -> Result<u64, crate::CoordinatorError> {
+    ) -> Result<u64, StateError> {
         let mut entries = Vec::with_capacity(configs.len());
         for config in configs {
             let hash = config.config_hash()?;
             let header =
                 Header::new::<TenantConfig>(config.tenant.clone(), Generation(0), Attempt(0));
-            let message = envelope::encode(&header, &config).map_err(StateError::from)?;
+            let message = envelope::encode(&header, &config)?;
             // Rules in a circle are refused when a configuration is read.
             let ledger = config.ledger_tables().unwrap_or_default();
             let metric = config.metric_drivers();
@@ -120,101 +111,24 @@ impl Leader {
         }
         let due = self.state.configs_apply(&entries, commit).await?;
         (self.emissions_hinted, self.drivers_hinted) = (true, true);
-        self.configs_published = None;
         self.tenants = entries.into_iter().map(|e| (e.config.tenant.clone(), e)).collect();
-        self.streams_ensure().await?;
         Ok(due)
     }
 
-    /// Makes streams and consumers that are missing, and publishes the configurations in force where they may be gone.
-    /// When queues were lost, everything that is out is sent again at once.
-    ///
-    /// # Errors
-    /// When NATS or Postgres cannot be used.
-    pub async fn streams_ensure(&mut self) -> Result<(), crate::CoordinatorError> {
-        let emitters: std::collections::BTreeSet<_> = self
-            .tenants
-            .values()
-            .flat_map(|t| t.config.emitters.iter().map(|e| e.id.clone()))
-            .collect();
-        let emitters: Vec<_> = emitters.into_iter().collect();
-        let found = self.bus.ensure_streams(&self.settings, &emitters).await?;
-        for stream in &found.filling {
-            tracing::error!(
-                stream = stream.name(),
-                "a stream is nearly full: gathers pause until it ages out or nats.stream_bytes_max is raised"
-            );
-        }
-        self.streams_filling = !found.filling.is_empty();
-        let made = found.made;
-        // They also age out while they are in force.
-        let published = self.configs_published.is_some_and(|at| at.elapsed() < CONFIGS_EVERY);
-        if !published || made.contains(&Stream::Config) {
-            for (tenant, entry) in &self.tenants {
-                let subject = subject::config(tenant, entry.hash);
-                self.bus.put(Stream::Config, &subject, Bytes::from(entry.message.clone())).await?;
-            }
-            self.configs_published = Some(Instant::now());
-        }
-        if made.contains(&Stream::Task) || made.contains(&Stream::Report) {
-            self.tasks_resend(0).await?;
-        }
-        Ok(())
-    }
-
-    /// Publishes tasks that the state says are out; one that is still queued or held stays as it is.
+    /// What is to be published again: what was never noted as sent, or sent longer ago than `seconds`.
     ///
     /// # Errors
     /// When Postgres cannot be used.
-    pub async fn tasks_resend(&self, seconds: u64) -> Result<usize, StateError> {
-        let tasks = self.state.tasks_unanswered(seconds).await?;
-        let count = tasks.len();
-        self.tasks_send(tasks).await?;
-        Ok(count)
+    pub async fn tasks_unanswered(&self, seconds: u64) -> Result<Vec<Outgoing>, StateError> {
+        self.state.tasks_unanswered(seconds).await
     }
 
-    pub(crate) async fn tasks_send(&self, tasks: Vec<Outgoing>) -> Result<(), StateError> {
-        let mut sent = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            if let Err(error) = self.inventory_send(&task.inventory).await {
-                tracing::warn!(error = proto::fault::chain(&error), "failed to send an inventory");
-                break;
-            }
-            match self.bus.send_task(&task.subject, task.message).await {
-                Ok(_) => sent.push(task.subject),
-                // Of another database, before this one was made anew: Postgres alone says what is out.
-                Err(BusError::Conflict(_)) => {
-                    tracing::warn!(subject = task.subject, "removes a task that is none of ours");
-                    if let Err(error) = self.bus.purge(Stream::Task, &task.subject).await {
-                        tracing::warn!(
-                            error = proto::fault::chain(&error),
-                            "failed to remove a task"
-                        );
-                    }
-                }
-                // It and the rest stay written down as not sent, and are sent again.
-                Err(error) => {
-                    tracing::warn!(error = proto::fault::chain(&error), "failed to send a task");
-                    break;
-                }
-            }
-        }
-        if sent.is_empty() { Ok(()) } else { self.state.tasks_sent(&sent).await }
-    }
-
-    /// Takes superseded tasks out of their queues, best effort: who holds one works for a generation that nobody reads.
-    pub(crate) fn tasks_withdraw(&self, subjects: Vec<String>) {
-        let bus = self.bus.clone();
-        tokio::spawn(async move {
-            for subject in subjects {
-                if let Err(error) = bus.purge(Stream::Task, &subject).await {
-                    tracing::debug!(
-                        error = proto::fault::chain(&error),
-                        "failed to withdraw a superseded task; it is done for nothing"
-                    );
-                }
-            }
-        });
+    /// Notes that tasks were published.
+    ///
+    /// # Errors
+    /// When Postgres cannot be used.
+    pub async fn tasks_sent(&self, subjects: &[String]) -> Result<(), StateError> {
+        if subjects.is_empty() { Ok(()) } else { self.state.tasks_sent(subjects).await }
     }
 
     pub(crate) fn config(&self, tenant: &TenantId) -> Option<&ConfigInForce> {

@@ -5,7 +5,8 @@
 //! | [`config`] | what users write, read and checked |
 //! | [`domain`] | pure rules: unit states, backoff, packing |
 //! | [`store`] | the SQL of the state |
-//! | [`leader`] | what the leader holds |
+//! | [`leader`] | what the leader holds; it knows no NATS |
+//! | [`post`] | how reports come to it and tasks go from it |
 //! | [`apply`] | reports in |
 //! | [`sweep`] | tasks out |
 //! | `drive` | weights that the ledger adds up, and who is calculated again because of them |
@@ -26,6 +27,7 @@ pub mod leader;
 pub mod life;
 pub mod migrate;
 mod observe;
+pub mod post;
 mod retain;
 mod snapshot;
 pub mod store;

@@ -15,6 +15,7 @@ use crate::incarnation;
 use crate::keeper::{Order, StateHandle};
 use crate::leader::Leader;
 use crate::observe;
+use crate::post::Post;
 use crate::store::{StateError, StateStore};
 
 /// How a coordinator runs.
@@ -159,10 +160,11 @@ async fn lead_on(
     let trigger = if options.once { "manual" } else { "schedule" };
     lead.run_start(&options.run, trigger).await?;
     let every = (!options.once).then_some(GATHER_EVERY);
-    let own = (process.bus.clone(), process.settings.clone());
-    let leader = Leader::new(own, lead.clone(), config.dir.clone(), options.run.clone(), every)
+    let horizon = process.settings.replay_horizon_days;
+    let leader = Leader::new(lead.clone(), config.dir.clone(), options.run.clone(), every, horizon)
         .counting(process.observe.metrics.clone());
-    let state = StateHandle::start(leader);
+    let post = Post::new(leader, process.bus.clone(), process.settings.clone());
+    let state = StateHandle::start(post);
     let mut known = config.tenants.clone();
     state.ask(Order::Configs(config.tenants.into_values().collect(), config.git_commit)).await?;
     state.ask(Order::Resend(0)).await?;

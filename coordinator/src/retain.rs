@@ -18,7 +18,7 @@ impl Leader {
     /// The first date that a tenant keeps; `None`: all are kept.
     pub(crate) fn kept_from(&self, entry: &ConfigInForce) -> Option<UnitDate> {
         let days = entry.config.retention_days?;
-        Some(first_kept(today(), days, self.settings.replay_horizon_days))
+        Some(first_kept(today(), days, self.replay_horizon_days))
     }
 
     /// Removes what is old enough and done.

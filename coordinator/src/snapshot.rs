@@ -12,6 +12,7 @@ use proto::subject::{Stream, UnitAddress};
 use runtime::bus::BusError;
 
 use crate::leader::Leader;
+use crate::post::Post;
 use crate::store::{StateError, StateStore, UnitRow};
 
 /// One is made of a generation, ever.
@@ -62,7 +63,9 @@ impl Leader {
         }
         Ok((Some(manifest.finish(generation, ATTEMPT)), messages))
     }
+}
 
+impl Post {
     /// Publishes the batches that go before a task.
     pub(crate) async fn inventory_send(
         &self,

@@ -49,12 +49,23 @@ const MONTHS_MAX: i64 = 64;
 /// How long at most a date waits for others of its month, so that a file of the month is not written for each.
 const MONTH_PATIENCE: Duration = Duration::from_secs(10 * 60);
 
+/// What a sweep found to do.
+#[derive(Debug)]
+pub struct Swept {
+    /// To be published.
+    pub tasks: Vec<Outgoing>,
+    /// Tasks that nobody waits for any more.
+    pub superseded: Vec<String>,
+    /// How much there was to do: where it is nothing, all is done that can be.
+    pub count: usize,
+}
+
 impl Leader {
-    /// One sweep. Gives the number of tasks that it sent.
+    /// One sweep. Gives what is to be published now that its transaction has committed.
     ///
     /// # Errors
     /// When Postgres cannot be used or another coordinator leads.
-    pub async fn sweep(&mut self) -> Result<usize, StateError> {
+    pub async fn sweep(&mut self) -> Result<Swept, StateError> {
         let mut client = self.state.store.client().await?;
         let txn = client.transaction().await.map_err(StoreError::sql("begin"))?;
         lead_check_in_txn(&txn, self.state.epoch).await?;
@@ -114,9 +125,7 @@ impl Leader {
             self.drivers_hinted = drivers > 0;
         }
         let count = tasks.len() + drivers;
-        self.tasks_withdraw(superseded);
-        self.tasks_send(tasks).await?;
-        Ok(count)
+        Ok(Swept { tasks, superseded, count })
     }
 
     /// What a step has held for too long gets a new generation.

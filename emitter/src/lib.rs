@@ -21,7 +21,7 @@ mod emission;
 mod error;
 mod files;
 mod focus;
-mod ledger;
+pub mod ledger;
 mod sql;
 mod ticking;
 mod wire;

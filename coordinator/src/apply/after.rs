@@ -7,11 +7,14 @@ use crate::store::Outgoing;
 
 /// What is to be done once the transaction has committed.
 #[derive(Default)]
-pub(super) struct After {
+pub struct After {
+    /// To be published.
     pub tasks: Vec<Outgoing>,
+    /// Subjects whose messages have served.
     pub purges: Vec<(Stream, String)>,
     /// Tasks that nobody waits for any more and no report of this group answers.
     pub superseded: Vec<String>,
+    /// Dates whose month the ledger is about to meet.
     pub months: Vec<UnitDate>,
     /// Units that became visible: counted once their commit stands, for a transaction may be done anew.
     pub visible: u64,
@@ -26,7 +29,7 @@ pub(super) struct After {
 }
 
 impl After {
-    pub fn merge(&mut self, mut other: Self) {
+    pub(super) fn merge(&mut self, mut other: Self) {
         self.tasks.append(&mut other.tasks);
         self.purges.append(&mut other.purges);
         self.superseded.append(&mut other.superseded);

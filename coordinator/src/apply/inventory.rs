@@ -17,20 +17,21 @@ use crate::domain::inventory::{Entity, Scanned, merged, plan, recount};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::unit::UnitEvent;
 use crate::leader::Leader;
+use crate::post::Post;
 use crate::store::{Counted, StateError, StateStore};
 
 /// Everything that a gather found.
 #[derive(Default)]
-pub(super) struct Entities {
+pub(crate) struct Entities {
     resources: Vec<Entity>,
     identities: Vec<Entity>,
 }
 
 /// What the gathers that ended found, by generation and attempt.
-pub(super) type Inventories = HashMap<(Generation, Attempt), Result<Entities, DataError>>;
+pub(crate) type Inventories = HashMap<(Generation, Attempt), Result<Entities, DataError>>;
 
 /// A report as it was delivered.
-pub(super) type Decoded = Result<(Header, Report), EnvelopeError>;
+pub type Decoded = Result<(Header, Report), EnvelopeError>;
 
 /// What is to be done about an inventory.
 pub(super) enum Arrived {
@@ -42,9 +43,9 @@ pub(super) enum Arrived {
     Unfit(String),
 }
 
-impl Leader {
+impl Post {
     /// Reads the inventories that these reports tell of. No transaction waits for NATS.
-    pub(super) async fn inventories_read(&self, reports: &[Decoded]) -> Inventories {
+    pub(crate) async fn inventories_read(&self, reports: &[Decoded]) -> Inventories {
         let mut inventories = Inventories::new();
         for (header, report) in reports.iter().flatten() {
             if let (Some(source), Report::GatherDone(done)) = (&header.source, report)
@@ -72,7 +73,9 @@ impl Leader {
         }
         Ok(entities)
     }
+}
 
+impl Leader {
     /// Whether an inventory can be applied.
     pub(super) async fn inventory_arrived(
         &self,

@@ -9,21 +9,20 @@ mod weights;
 mod withdraw;
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use deadpool_postgres::Transaction;
-use proto::envelope::{self, Header};
+use proto::envelope::Header;
 use proto::ids::{Generation, SourceId, TenantId, UnitKey};
 use proto::manifest::Manifest;
 use proto::report::{Committed, FailureClass, Published, Report, Restored};
 use proto::subject::{self, Step, Stream, UnitAddress};
 use proto::task::{Commit, CommitUnit, Task};
 use proto::time::UnitDate;
-use runtime::inbox::Delivery;
 use runtime::store::StoreError;
 
-use self::after::After;
-use self::inventory::{Decoded, Inventories};
+pub use self::after::After;
+pub use self::inventory::Decoded;
+use self::inventory::Inventories;
 use self::weights::Measured;
 use crate::domain::unit::{UnitEvent, UnitState};
 use crate::leader::Leader;
@@ -32,7 +31,9 @@ use crate::snapshot;
 use crate::store::{StateError, StateStore, StepDone, UnitRow, lead_check_in_txn};
 
 /// What became of a report.
-enum Applied {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// It is done with, also where it is late and changed nothing.
     Done,
     /// It speaks of others that have not arrived yet.
     Later,
@@ -40,65 +41,43 @@ enum Applied {
     Refused(String),
 }
 
-/// What reports tell of and was read before their transaction.
-struct Read {
-    inventories: Inventories,
-    measured: Measured,
+/// What reports tell of and was read before their transaction; nothing, where they name nothing by address.
+#[derive(Default)]
+pub struct Read {
+    pub(crate) inventories: Inventories,
+    pub(crate) measured: Measured,
 }
-
-/// The pause before a report is delivered again.
-const AGAIN: Duration = Duration::from_millis(300);
 
 type Source<'a> = (&'a TenantId, &'a SourceId);
 
 impl Leader {
-    /// Applies a group of reports in one transaction and acknowledges them after its commit.
+    /// Applies a group of reports in one transaction. Gives what became of each, and what is to be done now that the
+    /// transaction has committed.
     ///
     /// # Errors
-    /// When Postgres cannot be used or another coordinator leads: the reports are delivered again.
-    pub async fn apply(&mut self, deliveries: Vec<Delivery>) -> Result<(), StateError> {
+    /// When Postgres cannot be used or another coordinator leads: the reports are to be delivered again.
+    pub async fn apply(
+        &mut self,
+        reports: Vec<Decoded>,
+        read: Read,
+    ) -> Result<(Vec<Applied>, After), StateError> {
         let mut after = After::default();
-        let reports: Vec<Decoded> =
-            deliveries.iter().map(|delivery| envelope::decode(delivery.payload())).collect();
-        let inventories = self.inventories_read(&reports).await;
-        let read = Read { inventories, measured: self.weights_read(&reports).await };
-        let outcomes = match self.apply_group(reports, read, &mut after).await {
-            Ok(outcomes) => outcomes,
-            Err(error) => {
-                for delivery in &deliveries {
-                    delivery.later(AGAIN).await;
-                }
-                return Err(error);
-            }
-        };
-        for (delivery, outcome) in deliveries.iter().zip(outcomes) {
-            match outcome {
-                Applied::Done => delivery.done().await,
-                Applied::Later => delivery.later(AGAIN).await,
-                Applied::Refused(reason) => self.refuse(delivery, &reason).await,
-            }
-        }
+        let outcomes = self.apply_group(reports, read, &mut after).await?;
         self.metrics.units_visible(after.visible);
         let moved = after.visible > 0 || after.removed;
         self.emissions_hinted |= moved;
         self.drivers_hinted |= moved || after.driven || after.settled;
-        if after.config_doubted {
-            self.configs_published = None;
+        Ok((outcomes, after))
+    }
+
+    /// Makes the ledger's partitions of the months that were met, before the tasks of their commits are published.
+    ///
+    /// # Errors
+    /// When Postgres cannot be used.
+    pub async fn months_ensure(&mut self, after: &After) -> Result<(), StateError> {
+        for date in &after.months {
+            self.month_ensure(*date).await?;
         }
-        for date in after.months {
-            self.month_ensure(date).await?;
-        }
-        self.tasks_send(after.tasks).await?;
-        self.tasks_withdraw(after.superseded);
-        let bus = self.bus.clone();
-        tokio::spawn(async move {
-            for (stream, subject) in after.purges {
-                if let Err(error) = bus.purge(stream, &subject).await {
-                    let error = proto::fault::chain(&error);
-                    tracing::debug!(error, subject, "failed to purge; it ages out");
-                }
-            }
-        });
         Ok(())
     }
 
@@ -146,30 +125,6 @@ impl Leader {
         after.superseded = settled;
         txn.commit().await.map_err(StoreError::sql("commit"))?;
         Ok(outcomes)
-    }
-
-    async fn refuse(&self, delivery: &Delivery, reason: &str) {
-        tracing::error!(subject = delivery.subject(), reason, "refused a report");
-        let step = Step::Commit;
-        let subject = match envelope::decode_header(delivery.payload()) {
-            Ok((header, _)) => subject::refused(&step, &header.tenant),
-            Err(_) => subject::refused_unreadable(&step),
-        };
-        let kept =
-            self.bus.refuse(&subject, delivery.subject(), reason, delivery.payload().clone()).await;
-        match kept {
-            Ok(()) => {
-                self.metrics.refused("report", "");
-                delivery.done().await;
-            }
-            Err(error) => {
-                tracing::warn!(
-                    error = proto::fault::chain(&error),
-                    "failed to keep a refused report"
-                );
-                delivery.later(Duration::from_secs(5)).await;
-            }
-        }
     }
 
     async fn apply_one(

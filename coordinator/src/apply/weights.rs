@@ -10,21 +10,22 @@ use runtime::data::{BatchReader, DataError};
 
 use super::inventory::Decoded;
 use crate::leader::Leader;
+use crate::post::Post;
 
 /// Weights that are held at a time, unless a single window has more. What is beyond is read when it is delivered again.
 const WEIGHTS_MAX: u64 = 400_000;
 
 /// What was measured, by generation and attempt.
-pub(super) type Measured = HashMap<(Generation, Attempt), Result<Vec<DriverWeight>, DataError>>;
+pub(crate) type Measured = HashMap<(Generation, Attempt), Result<Vec<DriverWeight>, DataError>>;
 
-impl Leader {
+impl Post {
     /// Reads the weights that these reports tell of and that were measured. No transaction waits for NATS.
-    pub(super) async fn weights_read(&self, reports: &[Decoded]) -> Measured {
+    pub(crate) async fn weights_read(&self, leader: &Leader, reports: &[Decoded]) -> Measured {
         let (mut measured, mut held) = (Measured::new(), 0);
         for (header, report) in reports.iter().flatten() {
             if let Report::Driver(done) = report
                 && done.lacking.is_none()
-                && self.is_measured(&header.tenant, &done.window.driver)
+                && leader.is_measured(&header.tenant, &done.window.driver)
             {
                 held += done.manifest.items;
                 if held > WEIGHTS_MAX && !measured.is_empty() {

@@ -1,20 +1,16 @@
 //! One transaction: store, verify as stored, make visible as the last statement.
 
-use std::collections::BTreeMap;
-
+use deadpool_postgres::tokio_postgres::Transaction;
 use deadpool_postgres::tokio_postgres::types::Type;
-use deadpool_postgres::tokio_postgres::{Client, Row, Transaction};
-use proto::hash::Hash128;
 use proto::report::Committed;
 use proto::task::CommitUnit;
-use proto::time::UnitDate;
 use runtime::store::Store;
 use runtime::worker::TaskContext;
 
 use super::dimension::DimensionKind;
 use super::feed::Feed;
 use super::keeper::LedgerKeeper;
-use super::plan::{self, State, Step, Work};
+use super::plan::{self, Step, Work};
 use super::{flip, lines, rows, totals, verify};
 use crate::error::EmitterError;
 use crate::sql;
@@ -32,7 +28,8 @@ pub async fn commit(
     units: &[&CommitUnit],
 ) -> Result<Vec<Committed>, EmitterError> {
     let mut client = store.client().await?;
-    let states = states(&client, context, units).await?;
+    let at = (context.tenant(), context.source());
+    let states = flip::states(&client, at, units).await?;
     let (mut done, mut works) = (Vec::new(), Vec::new());
     for unit in units {
         let committed =
@@ -64,7 +61,7 @@ pub async fn commit(
         .await
         .map_err(EmitterError::sql("begin a commit"))?;
     fill(keeper, context, &transaction, &works).await?;
-    if !flip::flip(context, &transaction, &works).await? {
+    if !flip::flip(at, &transaction, &works).await? {
         transaction.rollback().await.map_err(EmitterError::sql("roll a commit back"))?;
         let text = "a newer generation was wanted, or became visible, while this one was stored";
         return Err(EmitterError::Busy(text.into()));
@@ -76,34 +73,6 @@ pub async fn commit(
         visible: true,
     }));
     Ok(done)
-}
-
-async fn states(
-    client: &Client,
-    context: &TaskContext,
-    units: &[&CommitUnit],
-) -> Result<BTreeMap<UnitDate, State>, EmitterError> {
-    let (tenant, source) = (context.tenant().as_str(), context.source().as_str());
-    let dates: Vec<PgDate> = units.iter().map(|unit| PgDate(unit.date)).collect();
-    let key =
-        [(&tenant as _, Type::TEXT), (&source as _, Type::TEXT), (&dates as _, Type::DATE_ARRAY)];
-    let rows = client
-        .query_typed(sql::STATES, &key)
-        .await
-        .map_err(EmitterError::sql("read what is wanted"))?;
-    let pair = |row: &Row, at: usize| -> Option<(i64, Hash128)> {
-        let generation: Option<i64> = row.get(at);
-        let hash: Option<&[u8]> = row.get(at + 1);
-        Some((generation?, Hash128(hash?.try_into().ok()?)))
-    };
-    let state = |row: &Row| {
-        let PgDate(date) = row.get(0);
-        // A damaged archive holds nothing: what was stored is stored again beside it.
-        let held = |at| if row.get(7) { None } else { pair(row, at) };
-        let (wanted, visible) = (row.get(1), row.get(2));
-        (date, State { wanted, visible, lines: held(3), resolutions: held(5) })
-    };
-    Ok(rows.iter().map(state).collect())
 }
 
 /// Everything but the flip; what is stored is read again and compared.

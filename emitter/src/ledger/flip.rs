@@ -1,19 +1,25 @@
-//! The end of a commit: remember what the generations were made from, and make them visible under the fence.
+//! The fence of a commit. At its start: is the generation still wanted? At its end: remember what the generations were
+//! made from, and make them visible if they still are.
 
 use std::collections::BTreeMap;
 
-use deadpool_postgres::tokio_postgres::Transaction;
 use deadpool_postgres::tokio_postgres::types::{ToSql, Type};
+use deadpool_postgres::tokio_postgres::{Client, Row, Transaction};
 use proto::currency::Currency;
+use proto::hash::Hash128;
+use proto::ids::{SourceId, TenantId};
 use proto::manifest::Totals;
 use proto::money::ExactSum;
-use runtime::worker::TaskContext;
+use proto::task::CommitUnit;
+use proto::time::UnitDate;
 
-use super::plan::Work;
+use super::plan::{State, Work};
 use crate::error::EmitterError;
 use crate::sql;
 use crate::wire::PgDate;
 
+/// Whose units.
+type Source<'a> = (&'a TenantId, &'a SourceId);
 type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// Columns of some units, as `unnest` takes them.
@@ -75,17 +81,49 @@ fn with<'a>(unit: &[Parameter<'a>; 2], columns: &[Parameter<'a>]) -> Vec<Paramet
     unit.iter().chain(columns).cloned().collect()
 }
 
+/// What the database says of some units, without a lock.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn states(
+    client: &Client,
+    (tenant, source): Source<'_>,
+    units: &[&CommitUnit],
+) -> Result<BTreeMap<UnitDate, State>, EmitterError> {
+    let (tenant, source) = (tenant.as_str(), source.as_str());
+    let dates: Vec<PgDate> = units.iter().map(|unit| PgDate(unit.date)).collect();
+    let key =
+        [(&tenant as _, Type::TEXT), (&source as _, Type::TEXT), (&dates as _, Type::DATE_ARRAY)];
+    let rows = client
+        .query_typed(sql::STATES, &key)
+        .await
+        .map_err(EmitterError::sql("read what is wanted"))?;
+    let pair = |row: &Row, at: usize| -> Option<(i64, Hash128)> {
+        let generation: Option<i64> = row.get(at);
+        let hash: Option<&[u8]> = row.get(at + 1);
+        Some((generation?, Hash128(hash?.try_into().ok()?)))
+    };
+    let state = |row: &Row| {
+        let PgDate(date) = row.get(0);
+        // A damaged archive holds nothing: what was stored is stored again beside it.
+        let held = |at| if row.get(7) { None } else { pair(row, at) };
+        let (wanted, visible) = (row.get(1), row.get(2));
+        (date, State { wanted, visible, lines: held(3), resolutions: held(5) })
+    };
+    Ok(rows.iter().map(state).collect())
+}
+
 /// Says whether every unit is visible once the transaction commits; no statement but that may follow. If not, a newer
 /// generation is wanted or visible, and the transaction must be rolled back.
 ///
 /// # Errors
 /// When Postgres fails.
 pub async fn flip(
-    context: &TaskContext,
+    (tenant, source): Source<'_>,
     transaction: &Transaction<'_>,
     works: &[Work<'_>],
 ) -> Result<bool, EmitterError> {
-    let (tenant, source) = (context.tenant().as_str(), context.source().as_str());
+    let (tenant, source) = (tenant.as_str(), source.as_str());
     let unit = [(&tenant as _, Type::TEXT), (&source as _, Type::TEXT)];
     let c = Columns::of(works);
     let commits = with(

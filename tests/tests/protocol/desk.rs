@@ -7,6 +7,7 @@ use std::time::Duration;
 use apportion::servers::{EmbeddedNats, EmbeddedPostgres, NatsOptions, PostgresOptions};
 use bytes::Bytes;
 use coordinator::leader::Leader;
+use coordinator::post::Post;
 use coordinator::store::StateStore;
 use proto::envelope::{self, Header};
 use proto::hash::Hash128;
@@ -30,7 +31,7 @@ fn postgres() -> &'static (EmbeddedPostgres, TempDir) {
 }
 
 pub struct Desk {
-    pub leader: Leader,
+    pub leader: Post,
     pub state: StateStore,
     settings: Settings,
     bus: Bus,
@@ -370,9 +371,10 @@ async fn lead(
     state: &StateStore,
     config: &Path,
     run: &str,
-) -> Leader {
-    let own = (bus.clone(), settings.clone());
-    let mut leader = Leader::new(own, state.clone(), config.to_owned(), run.to_owned(), None);
+) -> Post {
+    let horizon = settings.replay_horizon_days;
+    let leader = Leader::new(state.clone(), config.to_owned(), run.to_owned(), None, horizon);
+    let mut leader = Post::new(leader, bus.clone(), settings.clone());
     let loaded = coordinator::config::load(config, &|_| None).unwrap();
     leader.configs_apply(loaded.tenants.into_values().collect(), None).await.unwrap();
     leader
