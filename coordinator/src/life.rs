@@ -140,7 +140,7 @@ async fn observed(
     let mut watching = JoinSet::new();
     if !process.settings.metrics.is_empty() {
         let (bus, metrics) = (process.bus.clone(), process.observe.metrics.clone());
-        watching.spawn(observe::watch(lead.clone(), bus, process.settings.shards, metrics));
+        watching.spawn(observe::watch(lead.clone(), bus, process.settings.clone(), metrics));
     }
     let ended = lead_on(process, options, lead.clone()).await;
     watching.shutdown().await;

@@ -12,6 +12,7 @@ use runtime::bus::Bus;
 use runtime::observe::Labels;
 use runtime::observe::Metrics;
 use runtime::observe::sampled::{self, Gauge, Sample};
+use runtime::settings::Settings;
 
 use crate::CoordinatorError;
 use crate::domain::unit::UnitState;
@@ -26,13 +27,14 @@ const TENANTS_MAX: usize = 100;
 const OTHERS: &str = "_other";
 
 /// Looks again and again, until it is dropped.
-pub async fn watch(state: StateStore, bus: Bus, shards: u32, metrics: Metrics) {
+pub async fn watch(state: StateStore, bus: Bus, settings: Settings, metrics: Metrics) {
+    let (shards, every) = (settings.shards, settings.reconcile_every);
     let mut slow: Option<(Instant, Vec<Sample>)> = None;
     loop {
         let looked = async {
             let mut samples = of_state(&state).await?;
             if slow.as_ref().is_none_or(|(at, _)| at.elapsed() > SLOW_EVERY) {
-                slow = Some((Instant::now(), of_state_slowly(&state).await?));
+                slow = Some((Instant::now(), of_state_slowly(&state, every).await?));
             }
             samples.extend(slow.iter().flat_map(|(_, samples)| samples.clone()));
             samples.extend(of_bus(&bus, shards).await?);
@@ -118,7 +120,10 @@ const STEPS: [Step; 8] = [
     Step::Remove,
 ];
 
-async fn of_state_slowly(state: &StateStore) -> Result<Vec<Sample>, CoordinatorError> {
+async fn of_state_slowly(
+    state: &StateStore,
+    reconcile_every: u64,
+) -> Result<Vec<Sample>, CoordinatorError> {
     let provisional = state.observed_provisional().await?;
     let mut samples: Vec<Sample> = Vec::new();
     let mut others = 0;
@@ -133,6 +138,12 @@ async fn of_state_slowly(state: &StateStore) -> Result<Vec<Sample>, CoordinatorE
     samples.push(sample(sampled::PROVISIONAL, [("tenant", OTHERS)], number(others)));
     let quarantined = state.observed_quarantined().await?;
     samples.push(sample(sampled::QUARANTINED, [], number(quarantined)));
+    let reconciled = state.observed_reconciled().await?;
+    samples.push(sample(sampled::RECONCILE_FINDINGS, [], number(reconciled.findings)));
+    if reconcile_every > 0 {
+        samples.push(sample(sampled::RECONCILE_AGE, [], reconciled.oldest));
+        samples.push(sample(sampled::RECONCILE_EVERY, [], reconcile_every as f64));
+    }
     Ok(samples)
 }
 

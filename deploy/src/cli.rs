@@ -14,6 +14,7 @@ use crate::plan::Plan;
 use crate::process::guard::Guard;
 use crate::process::watchdog::Watch;
 use crate::reach::Reach;
+use crate::reconcile::Reconcile;
 use crate::refused::RefusedCommand;
 use crate::runs::{Backfill, Runs};
 use crate::status::Status;
@@ -54,6 +55,8 @@ pub enum Command {
     Backfill(Backfill),
     /// Show what was done, when and for whom
     Runs(Runs),
+    /// Compare what is stored with what it was made of
+    Reconcile(Reconcile),
     /// Compare what another tool allocated with what is visible
     Compare(Compare),
     /// Messages that no process could use: list, show, requeue
@@ -103,6 +106,7 @@ impl Command {
             Self::Plan(plan) => plan.json,
             Self::Backfill(backfill) => backfill.json,
             Self::Runs(runs) => runs.is_json(),
+            Self::Reconcile(reconcile) => reconcile.json,
             Self::Compare(compare) => compare.json,
             Self::Deletions(command) | Self::Withdrawals(command) => command.is_json(),
             Self::Refused(command) => command.is_json(),

@@ -18,6 +18,7 @@ pub mod process;
 pub mod progress;
 pub mod reach;
 pub mod recompute;
+pub mod reconcile;
 pub mod refused;
 pub mod runs;
 pub mod say;

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         | Command::Plan(_)
         | Command::Backfill(_)
         | Command::Runs(_)
+        | Command::Reconcile(_)
         | Command::Compare(_)
         | Command::Refused(_)
         | Command::Deletions(_)
@@ -112,6 +113,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Plan(plan) => plan.run(),
         Command::Backfill(backfill) => backfill.run(),
         Command::Runs(runs) => runs.run(),
+        Command::Reconcile(reconcile) => reconcile.run(),
         Command::Compare(compare) => compare.run(),
         Command::Refused(command) => command.run(),
         Command::Deletions(command) => command.run(What::Deletions),

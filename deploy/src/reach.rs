@@ -48,7 +48,15 @@ pub struct Served {
 pub struct Database {
     /// Connected.
     pub client: Client,
-    _served: Served,
+    served: Served,
+}
+
+impl Database {
+    /// How to connect to it once more.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.served.url
+    }
 }
 
 impl Reach {
@@ -108,6 +116,6 @@ impl Reach {
             "the database lacks tables of this version: `apportion migrate` with its DATABASE_URL or --data-dir makes \
              them, and so does `apportion up` or `apportion run`"
         );
-        Ok(Database { client, _served: served })
+        Ok(Database { client, served })
     }
 }

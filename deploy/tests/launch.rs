@@ -191,6 +191,7 @@ fn parent() {
         | Subcommand::Withdrawals(_)
         | Subcommand::Config(_)
         | Subcommand::Rules(_)
+        | Subcommand::Reconcile(_)
         | Subcommand::Migrate(_) => panic!("not launched here: {args}"),
     };
     match code {

@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`ledger`] | commit: store, verify, make visible under the fence; restore from the archive |
+//! | [`reconcile`] | what is stored, compared again with what it was made of |
 //! | [`emission`] | what all emitters share: the lock, the rows in order, the second look before publishing |
 //! | [`files`] | what all emitters of files share: names, content that takes another's place all at once |
 //! | [`csv`], [`focus`] | formats of files |
@@ -22,6 +23,7 @@ mod error;
 mod files;
 mod focus;
 pub mod ledger;
+pub mod reconcile;
 mod sql;
 mod ticking;
 mod wire;
@@ -29,15 +31,20 @@ mod worker;
 
 pub use wire::Tuples;
 
+use std::time::Duration;
+
 use proto::subject::Queue;
 use runtime::process::{Process, ProcessError};
 use runtime::worker::{Serve, serve};
+use tokio::task::JoinSet;
 
 use ledger::LedgerKeeper;
 use worker::EmitterWorker;
 
 /// Connections of the keeper: for dimensions and for deletions.
 const KEEPER_CONNECTIONS: usize = 2;
+/// Connections of the reconciler.
+const RECONCILE_CONNECTIONS: usize = 1;
 
 /// The whole life of an emitter process.
 ///
@@ -48,11 +55,20 @@ pub async fn live(process: Process) -> Result<(), ProcessError> {
     let store = process.store("work", settings.pool_max)?;
     let keeper = LedgerKeeper::start(process.store("keeper", KEEPER_CONNECTIONS)?);
     let worker = EmitterWorker { store, keeper };
+    // Ends with the process' work: what was not compared is still due.
+    let mut watching = JoinSet::new();
+    if settings.reconcile_every > 0 {
+        let every = Duration::from_secs(settings.reconcile_every);
+        let store = process.store("reconcile", RECONCILE_CONNECTIONS)?;
+        watching.spawn(reconcile::watch(store, every, process.observe.metrics.clone()));
+    }
     let serve_queue = |queue| Serve { queue, slots: settings.slots };
-    serve(
+    let served = serve(
         &process,
         worker,
         &[Queue::Commit, Queue::Emit, Queue::Restore, Queue::Driver].map(serve_queue),
     )
-    .await
+    .await;
+    watching.shutdown().await;
+    served
 }

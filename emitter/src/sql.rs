@@ -193,7 +193,8 @@ pub const MAKE_VISIBLE: &str = "
 update pipeline_state s
 set visible_generation = u.generation, visible_lines_generation = u.lines_generation,
     visible_lines_hash = u.lines_hash, visible_rows = u.rows, visible_rules = u.rules, visible_config = u.config,
-    visible_at = clock_timestamp(), visible_archive_damaged = s.visible_archive_damaged and u.lines_generation = s.visible_lines_generation
+    visible_at = clock_timestamp(), visible_checked_at = null,
+    visible_archive_damaged = s.visible_archive_damaged and u.lines_generation = s.visible_lines_generation
 from unnest($3::date[], $4::int8[], $5::int8[], $6::bytea[], $7::int8[], $8::bytea[], $9::bytea[])
     as u (date, generation, lines_generation, lines_hash, rows, rules, config)
 where s.tenant = $1 and s.source = $2 and s.date = u.date
@@ -357,3 +358,86 @@ delete from driver_weights w
 where w.tenant = $1 and w.driver = $2 and w.from_date = $3 and w.until_date = $4 and w.generation <> $5
     and not exists (select from drivers d where d.tenant = $1 and d.driver = $2 and d.from_date = $3
         and d.until_date = $4 and d.generation = w.generation)";
+
+/// Bounds of a comparison: it waits for nobody, and takes little.
+pub const RECONCILE_BOUNDS: &str = "
+set local lock_timeout = '2s'; set local statement_timeout = '30min';
+set local jit = off; set local enable_seqscan = off; set local work_mem = '16MB';
+set local max_parallel_workers_per_gather = 0";
+/// Whether nobody compares now, and if so, nobody else does for a while. `$1` for how long at most, in seconds.
+pub const RECONCILE_CLAIM: &str = "
+update reconciler set free_at = now() + make_interval(secs => $1) where free_at <= now()";
+/// When somebody may begin again. `$1` in so many seconds.
+pub const RECONCILE_RELEASE: &str =
+    "update reconciler set free_at = now() + make_interval(secs => $1)";
+/// Units to be compared next, half of them never compared and half for the longest time not; and whether one of the
+/// latter is late by half a period. `$1` how many of each, `$2` since when a unit has to be visible, in seconds, `$3`
+/// the period, in seconds.
+pub const RECONCILE_DUE: &str = "
+with new as (
+    select tenant, source, date, false as late, row_number() over (order by visible_at desc) as place
+    from (select tenant, source, date, visible_at from pipeline_state
+        where visible_generation > 0 and visible_checked_at is null and visible_at < now() - make_interval(secs => $2)
+        order by visible_at desc limit $1) newest),
+old as (
+    select tenant, source, date, visible_checked_at < now() - 1.5 * make_interval(secs => $3) as late,
+        row_number() over (order by visible_checked_at) as place
+    from (select tenant, source, date, visible_checked_at from pipeline_state
+        where visible_generation > 0 and visible_checked_at < now() - make_interval(secs => $3)
+        order by visible_checked_at limit $1) longest)
+select tenant, source, date, late from (select * from new union all select * from old) due order by place";
+/// The next visible units of some, by key. `$1` tenant or null, `$2` source or null, `$3` first date or null, `$4` last
+/// date or null, `$5` to `$7` the key before or nulls, `$8` how many.
+pub const RECONCILE_SCOPE: &str = "
+select tenant, source, date from pipeline_state
+where visible_generation > 0 and ($1::text is null or tenant = $1) and ($2::text is null or source = $2)
+    and ($3::date is null or date >= $3) and ($4::date is null or date <= $4)
+    and ($5::text is null or (tenant, source, date) > ($5, $6, $7::date))
+order by tenant, source, date limit $8";
+/// What is visible of a unit, and what it says of itself. `$1` tenant, `$2` source, `$3` date.
+pub const RECONCILE_UNIT: &str = "
+select s.visible_generation, c.generation is not null, s.visible_lines_generation, s.visible_lines_hash, s.visible_rows,
+    c.lines_generation, c.lines_hash, c.lines, c.resolution_hash, c.rows_hash, c.rows, c.currencies, c.amounts::text[]
+from pipeline_state s
+left join commits c on c.tenant = s.tenant and c.source = s.source and c.date = s.date and c.generation = s.visible_generation
+where s.tenant = $1 and s.source = $2 and s.date = $3 and s.visible_generation > 0";
+/// Lines as stored. `$1` tenant, `$2` date, `$3` generation of the lines.
+pub const RECONCILE_LINES: &str = "
+select line, dimension, charge_start, charge_end, amount, billed, effective, contracted, list, pricing_quantity,
+    consumed_quantity
+from billing where tenant = $1 and date = $2 and generation = $3";
+/// Pieces as stored, with their splits. `$1` tenant, `$2` date, `$3` generation.
+pub const RECONCILE_PIECES: &str = "
+select p.split, s.dimension, s.share_num::text[], s.share_den::text[], p.scale, p.quantity_scale, p.lines, p.units,
+    p.billed_units, p.effective_units, p.contracted_units, p.list_units, p.pricing_units, p.consumed_units, p.line,
+    p.amount, p.billed, p.effective, p.contracted, p.list, p.pricing_quantity, p.consumed_quantity
+from chargeback_pieces p
+left join lateral (select dimension, share_num, share_den from chargeback_splits
+    where generation = p.generation and date = p.date and split = p.split offset 0) s on true
+where p.tenant = $1 and p.date = $2 and p.generation = $3";
+/// Dimensions of lines, whole. `$1` tenant, `$2` ids.
+pub const RECONCILE_BILLING_DIMENSIONS: &str = "
+select id, hash, source, currency, billing_period, invoice_id, resource_id, product_category, product_type, provider,
+    billing_account_id, sub_account_id, service, charge_category, charge_class, pricing_unit, consumed_unit
+from billing_dimensions where tenant = $1 and id = any($2)";
+/// The same of rows.
+pub const RECONCILE_CHARGEBACK_DIMENSIONS: &str = "
+select id, hash, source, currency, billing_period, booking_period, rule, tier::text, part::text, identity_id, owner_id,
+    cost_type, allocation_method, allocation_detail, entry
+from chargeback_dimensions where tenant = $1 and id = any($2)";
+/// Remembers that a generation was compared, if it is still visible. `$1` tenant, `$2` source, `$3` date, `$4`
+/// generation.
+pub const RECONCILE_MARK: &str = "
+update pipeline_state set visible_checked_at = now()
+where tenant = $1 and source = $2 and date = $3 and visible_generation = $4";
+/// Forgets what no longer differs. `$1` tenant, `$2` source, `$3` date, `$4` what differs.
+pub const RECONCILE_CLEAR: &str = "
+delete from reconcile_findings where tenant = $1 and source = $2 and date = $3 and what <> all($4)";
+/// Remembers what differs. `$1` tenant, `$2` source, `$3` date, `$4` generation, then what, expected and found.
+pub const RECONCILE_PUT: &str = "
+insert into reconcile_findings as f (tenant, source, date, generation, what, expected, found)
+select $1, $2, $3, $4, u.what, u.expected, u.found
+from unnest($5::text[], $6::text[], $7::text[]) as u (what, expected, found)
+on conflict (tenant, source, date, what) do update
+set found_at = case when f.generation = excluded.generation then f.found_at else now() end,
+    generation = excluded.generation, expected = excluded.expected, found = excluded.found";

@@ -54,6 +54,17 @@ pub fn some_seconds(text: &str) -> Result<u32, String> {
     }
 }
 
+/// The same, or 0 for `never`.
+///
+/// # Errors
+/// How to write it.
+pub fn seconds_or_never(text: &str) -> Result<u32, String> {
+    match text {
+        "never" => Ok(0),
+        _ => some_seconds(text).map_err(|error| format!("{error}, or `never`")),
+    }
+}
+
 /// The address of a web server: `http://host:9090/prefix`, without credentials and query.
 ///
 /// # Errors

@@ -9,8 +9,8 @@ use super::scalar;
 use super::yaml::{Node, Value};
 
 /// Keys of `apportion.yaml`.
-pub const SETTINGS_KEYS: [&str; 6] =
-    ["data_dir", "nats", "postgres", "workers", "telemetry", "defaults"];
+pub const SETTINGS_KEYS: [&str; 7] =
+    ["data_dir", "nats", "postgres", "workers", "telemetry", "reconcile", "defaults"];
 /// Keys of `nats`.
 pub const NATS_KEYS: [&str; 3] = ["url", "stream_bytes_max", "replay_horizon"];
 /// Keys of `postgres`.
@@ -19,6 +19,8 @@ pub const POSTGRES_KEYS: [&str; 2] = ["url", "pool_max"];
 pub const WORKERS_KEYS: [&str; 5] = ["gatherers", "allocators", "emitters", "slots", "shards"];
 /// Keys of `telemetry`.
 pub const TELEMETRY_KEYS: [&str; 2] = ["logs", "metrics_port"];
+/// Keys of `reconcile`.
+pub const RECONCILE_KEYS: [&str; 1] = ["every"];
 /// The highest first port for metrics: each of up to 200 roles takes one.
 const METRICS_PORT_MAX: u32 = 65_335;
 
@@ -40,6 +42,8 @@ pub struct Settings {
     pub log_json: Option<bool>,
     /// The first port of 127.0.0.1 where roles of `up` show their metrics; each takes the next. Left out: any free one.
     pub metrics_port: Option<u16>,
+    /// Seconds within which what is stored of every visible date is compared again; 0: never.
+    pub reconcile_every: Option<u32>,
 }
 
 /// The message server.
@@ -112,6 +116,7 @@ impl Settings {
             ("APPORTION_POOL_MAX", number(self.postgres.pool_max)),
             ("APPORTION_SLOTS", number(self.workers.slots)),
             ("APPORTION_SHARDS", number(self.workers.shards)),
+            ("APPORTION_RECONCILE_EVERY", number(self.reconcile_every)),
             ("APPORTION_LOG_JSON", self.log_json.map(|json| json.to_string())),
         ];
         all.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect()
@@ -148,6 +153,14 @@ pub fn settings(node: &Node, dir: &Path, report: &mut Report) -> (Settings, Opti
         settings.log_json =
             map.get("logs").and_then(|node| read::word(node, "`logs`", &words, report));
         settings.metrics_port = map.get("metrics_port").and_then(|node| metrics_port(node, report));
+    }
+    if let Some(map) = map
+        .get("reconcile")
+        .and_then(|node| Map::read(node, "`reconcile`", &RECONCILE_KEYS, report))
+    {
+        settings.reconcile_every = map
+            .get("every")
+            .and_then(|node| read::parsed(node, "`every`", report, scalar::seconds_or_never));
     }
     (settings, map.get("defaults").cloned())
 }

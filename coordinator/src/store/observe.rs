@@ -40,6 +40,15 @@ pub struct GathersOf {
     pub oldest: f64,
 }
 
+/// What the reconciler found, and how far it is.
+#[derive(Debug, Clone, Copy)]
+pub struct ReconciledOf {
+    /// Visible units whose facts are not what they were made of.
+    pub findings: i64,
+    /// Seconds since the unit where it is longest was compared, or became visible.
+    pub oldest: f64,
+}
+
 /// Populations that are shown at most.
 const GUARDS_MAX: i64 = 100;
 
@@ -132,6 +141,23 @@ impl StateStore {
                      union select tenant, source, date from pipeline_state where resolve_again_at is not null)
                    group by tenant";
         Ok(self.observed(sql).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// What the reconciler found, and how far it is; the oldest come from the two ends of an index.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked.
+    pub async fn observed_reconciled(&self) -> Result<ReconciledOf, StateError> {
+        let sql = "select (select count(distinct (tenant, source, date)) from findings),
+                     coalesce(extract(epoch from now() - least(
+                       (select visible_at from pipeline_state
+                         where visible_generation > 0 and visible_checked_at is null order by visible_at limit 1),
+                       (select visible_checked_at from pipeline_state
+                         where visible_generation > 0 and visible_checked_at is not null
+                         order by visible_checked_at limit 1))), 0)::float8";
+        let rows = self.observed(sql).await?;
+        let of = |row: &Row| ReconciledOf { findings: row.get(0), oldest: row.get(1) };
+        Ok(rows.first().map_or(ReconciledOf { findings: 0, oldest: 0.0 }, of))
     }
 
     /// Quarantined records in force.

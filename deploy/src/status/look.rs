@@ -40,6 +40,10 @@ pub struct Standing {
     pub emissions_failed: Vec<Problem>,
     /// How many there are.
     pub emissions_failed_count: i64,
+    /// Visible dates whose stored facts are not what they were made of: the first difference of the first ones.
+    pub findings: Vec<Finding>,
+    /// How many dates there are.
+    pub findings_count: i64,
     /// Files that no emitter writes any more and that were kept, because somebody changed them, or cannot be removed:
     /// the first ones.
     pub files_left: Vec<FileLeft>,
@@ -106,6 +110,23 @@ pub struct Warning {
 pub struct Problem {
     /// `tenant/source/date`.
     pub unit: String,
+    /// For people.
+    pub text: String,
+}
+
+/// A visible date whose stored facts are not what they were made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// `tenant/source/date`.
+    pub unit: String,
+    /// What differs.
+    pub what: String,
+    /// As it was made.
+    pub expected: String,
+    /// As it is stored.
+    pub found: String,
+    /// Since when it is known.
+    pub since: String,
     /// For people.
     pub text: String,
 }
@@ -236,6 +257,17 @@ pub fn look(url: &str, nats: Option<&str>, pid: Option<u32>) -> Result<Standing>
         .iter()
         .map(|due| Problem { unit: unit(&due.key, &due.date), text: describe::emission(due) })
         .collect();
+    let findings = store::findings(&mut view, LISTED_MAX)?;
+    standing.findings_count = findings.all;
+    let finding = |of: store::Finding| Finding {
+        unit: unit(&of.key, &of.date),
+        text: describe::finding(&of),
+        what: of.what,
+        expected: of.expected,
+        found: of.found,
+        since: of.since,
+    };
+    standing.findings = findings.first.into_iter().map(finding).collect();
     let left = store::left(&mut view, LISTED_MAX)?;
     standing.files_left_count = left.all;
     let file = |left: store::Left| FileLeft {

@@ -11,7 +11,9 @@ use clap::Args;
 use crate::reach::{Found, Reach};
 use crate::say::say;
 
-pub use look::{DriverStatus, FileLeft, Problem, SourceStatus, Standing, StreamStatus, Warning};
+pub use look::{
+    DriverStatus, FileLeft, Finding, Problem, SourceStatus, Standing, StreamStatus, Warning,
+};
 
 /// `status`.
 #[derive(Debug, Args)]

@@ -1,5 +1,9 @@
-use super::look::{Change, DriverStatus, FileLeft, Problem, SourceStatus, Standing};
+use super::look::{Change, DriverStatus, FileLeft, Finding, Problem, SourceStatus, Standing};
 use super::text;
+
+fn unit_of(day: u32) -> String {
+    format!("acme/aws/2026-09-{day:02}")
+}
 
 fn standing() -> Standing {
     let source = SourceStatus {
@@ -22,7 +26,7 @@ fn standing() -> Standing {
         provisional: 5,
         ..SourceStatus::default()
     };
-    let unit = "acme/aws/2026-09-04".to_owned();
+    let unit = unit_of(4);
     Standing {
         pid: Some(42),
         database: Some("postgresql://apportion@%2Ftmp%2Fx:5432/apportion".to_owned()),
@@ -32,6 +36,15 @@ fn standing() -> Standing {
         tasks: [("allocate".to_owned(), 2)].into(),
         waiting: vec![Problem { text: format!("{unit} (quarantined): boom"), unit }],
         waiting_count: 3,
+        findings: vec![Finding {
+            unit: unit_of(3),
+            what: "rows".to_owned(),
+            expected: "81".to_owned(),
+            found: "80".to_owned(),
+            since: "2026-10-01T04:00:00Z".to_owned(),
+            text: "acme/aws/2026-09-03 rows: expected 81, found 80".to_owned(),
+        }],
+        findings_count: 2,
         files_left: vec![FileLeft {
             file: "/out/acme_aws_2026-09.csv".to_owned(),
             source: "acme/aws".to_owned(),
@@ -76,6 +89,10 @@ changed at            date                 cause         currency  old total  ne
 acme/aws: 5 dates are provisional, see the view `units`
 
 acme/aws cannot be gathered (2 attempts): bills/x.csv.gz: the file ends too early
+
+visible dates that are not stored as they were made: `apportion reconcile` looks again (2):
+  acme/aws/2026-09-03 rows: expected 81, found 80
+  and 1 more
 
 dates that do not go on (3):
   acme/aws/2026-09-04 (quarantined): boom

@@ -106,6 +106,11 @@ pub fn standing(standing: &Standing) -> String {
     }
     let of = |problem: &Problem| problem.text.clone();
     text.push_str(&list(
+        "visible dates that are not stored as they were made: `apportion reconcile` looks again",
+        standing.findings.iter().map(|finding| finding.text.clone()),
+        standing.findings_count,
+    ));
+    text.push_str(&list(
         "dates that do not go on",
         standing.waiting.iter().map(of),
         standing.waiting_count,

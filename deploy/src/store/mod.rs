@@ -36,7 +36,10 @@ pub use sources::{Leader, RunRow, SourceRow, Work, leader, run, sources, tasks, 
 pub use totals::{
     SourceKey, Stored, UnitCount, allocated, counts, lines, quarantined_amounts, received,
 };
-pub use trouble::{Emission, Given, Left, Quarantined, Stuck, emissions, left, quarantined, stuck};
+pub use trouble::{
+    Emission, Finding, Given, Left, Quarantined, Stuck, emissions, findings, left, quarantined,
+    stuck,
+};
 pub use unit::{Range, RowKey, VisibleUnit, unit_sums, visible_units};
 
 use std::time::Duration;

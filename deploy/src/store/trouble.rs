@@ -137,6 +137,45 @@ pub fn left(txn: &mut Transaction<'_>, limit: i64) -> Result<Given<Left>> {
     }))
 }
 
+/// A visible date whose stored facts are not what they were made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Tenant and source.
+    pub key: SourceKey,
+    /// The date.
+    pub date: String,
+    /// What differs.
+    pub what: String,
+    /// As it was made.
+    pub expected: String,
+    /// As it is stored.
+    pub found: String,
+    /// Since when it is known.
+    pub since: String,
+}
+
+/// Up to `limit` differences that the reconciler found, one per date, the oldest dates first; all are counted by date.
+pub fn findings(txn: &mut Transaction<'_>, limit: i64) -> Result<Given<Finding>> {
+    // A database that an earlier build made has none yet.
+    let sql = "select to_regclass('apportion.findings') is not null";
+    if !txn.query_one(sql, &[])?.get::<_, bool>(0) {
+        return Ok(Given { first: Vec::new(), all: 0 });
+    }
+    let sql = "select tenant, source, date::text, what, expected, found,
+                 to_char(found_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), count(*) over ()
+               from (select distinct on (tenant, source, date) * from findings order by tenant, source, date, what) f
+               order by tenant, source, date limit $1";
+    let rows = txn.query(sql, &[&limit]).context("cannot list findings")?;
+    Ok(given(&rows, 7, |row| Finding {
+        key: (row.get(0), row.get(1)),
+        date: row.get(2),
+        what: row.get(3),
+        expected: row.get(4),
+        found: row.get(5),
+        since: row.get(6),
+    }))
+}
+
 /// Up to `limit` quarantined records in force, in the order of files and lines.
 pub fn quarantined(txn: &mut Transaction<'_>, limit: i64) -> Result<Given<Quarantined>> {
     let sql = "select q.tenant, q.source, q.file, q.line, q.column_name, q.reason, q.text, count(*) over ()

@@ -43,6 +43,7 @@ pub fn troubles(txn: &mut Transaction<'_>, run: &str, summary: &Summary) -> Resu
     let quarantined = store::quarantined(txn, LISTED_MAX)?;
     let mut waiting = store::populations(txn)?;
     waiting.retain(|population| population.waiting > 0);
+    let findings = store::findings(txn, LISTED_MAX)?;
     let gaps = summary.gaps();
     let mut found = vec![
         Trouble {
@@ -79,6 +80,14 @@ pub fn troubles(txn: &mut Transaction<'_>, run: &str, summary: &Summary) -> Resu
             count: waiting.len() as i64,
             list: waiting.iter().map(of_population).collect(),
             mend: "`apportion deletions list` and `apportion withdrawals list` show what: confirm it, reject it, or wait",
+        },
+        Trouble {
+            what: "visible dates are not stored as they were made",
+            missing: true,
+            count: findings.all,
+            list: findings.first.iter().map(describe::finding).collect(),
+            mend: "somebody altered the tables, or a disk did: restore a backup. Rows alone are made anew when their date \
+                   is calculated again; `apportion reconcile` looks again",
         },
         Trouble {
             what: "differences are not 0",

@@ -12,7 +12,7 @@
 
 mod archive;
 mod commit;
-mod dimension;
+pub(crate) mod dimension;
 mod driver;
 mod feed;
 pub mod flip;

@@ -31,6 +31,8 @@ pub struct Settings {
     pub log_json: bool,
     /// Bytes that one data stream may hold.
     pub stream_bytes_max: i64,
+    /// Every visible unit's stored facts are compared again within so many seconds; 0: never.
+    pub reconcile_every: u64,
     /// How long lines, resolutions, drivers and configurations stay replayable, in days.
     pub replay_horizon_days: u64,
 }
@@ -157,7 +159,7 @@ impl Settings {
     }
 }
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "slots",
     "pool_max",
     "shards",
@@ -166,6 +168,7 @@ const KEYS: [&str; 8] = [
     "log_json",
     "stream_bytes_max",
     "replay_horizon_days",
+    "reconcile_every",
 ];
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ mod observed;
 mod old_files;
 mod plan;
 mod provider_columns;
+mod reconcile;
 mod refused;
 mod retention;
 mod runs;

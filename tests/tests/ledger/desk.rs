@@ -44,7 +44,7 @@ pub struct Desk {
     pub tenant: TenantId,
     pub source: SourceId,
     pub out: TempDir,
-    settings: Settings,
+    pub settings: Settings,
     emitters: Vec<(tokio::sync::watch::Sender<bool>, JoinHandle<()>)>,
     _nats: EmbeddedNats,
     _folder: TempDir,

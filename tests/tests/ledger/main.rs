@@ -11,4 +11,6 @@ mod emit;
 #[cfg(test)]
 mod pieces;
 #[cfg(test)]
+mod reconcile;
+#[cfg(test)]
 mod store;

@@ -32,6 +32,8 @@ pub struct ApportionFile {
     pub workers: Option<Workers>,
     /// Logs and metrics.
     pub telemetry: Option<Telemetry>,
+    /// How often what is stored is compared with what it was made of.
+    pub reconcile: Option<Reconcile>,
     /// Any key of a tenant; a tenant's own key replaces it as a whole.
     pub defaults: Option<std::collections::BTreeMap<String, serde_json::Value>>,
 }
@@ -116,6 +118,14 @@ pub struct Telemetry {
     /// The first port of 127.0.0.1 where the roles of `up` show their metrics; each takes the next. Left out: any free one.
     #[schemars(range(min = 1, max = 65335))]
     pub metrics_port: Option<u32>,
+}
+
+/// How often what is stored is compared with what it was made of.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Reconcile {
+    /// Within how long every visible date is compared, such as `24h`, which is the default; or `never`.
+    pub every: Option<String>,
 }
 
 /// The form of logs.

@@ -212,6 +212,7 @@ fn settings() {
             .contains("`stream_bytes_max` is \"10\" (write a number with its unit, such as 64KiB")
     );
     assert!(file("telemetry: { metrics_port: 65400 }").contains("write a port of 1 to 65335"));
+    assert!(file("reconcile: { every: 0s }").contains("write at least 1s, or `never`"));
     assert!(file("telemetry: { logs: yaml }").contains("`logs` is \"yaml\" (known: text, json)"));
     assert!(file("defaults: { cutof: 1d }").contains(
         "apportion.yaml:1:13: unknown key `cutof` in the tenant (did you mean `cutoff`?)"

@@ -167,6 +167,7 @@ nats: nats://user:secret@host:4222
 postgres: { url: \"postgres://u:${PASSWORD}@h/db\", pool_max: 4 }
 workers: { allocators: 3, shards: 4 }
 telemetry: { logs: json, metrics_port: 9464 }
+reconcile: { every: never }
 defaults: { currency: [USD, EUR, USD], final_after: 5d, emitters: { csv: { dir: out } } }
 ";
     let source = "sources: { a: { kind: focus, files: \"*.csv\", cost: BilledCost } }\n";
@@ -187,6 +188,7 @@ defaults: { currency: [USD, EUR, USD], final_after: 5d, emitters: { csv: { dir: 
         (env["APPORTION_SHARDS"].as_str(), env["APPORTION_LOG_JSON"].as_str()),
         ("4", "true")
     );
+    assert_eq!(env["APPORTION_RECONCILE_EVERY"], "0");
     let tenants: Vec<_> = config.tenants.values().collect();
     assert_eq!(
         tenants[0].currency.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -25,6 +25,8 @@ use crate::store::Store;
 
 /// How tasks end, as labels.
 pub const OUTCOMES: [&str; 5] = ["done", "failed", "retried", "released", "refused"];
+/// How comparisons of stored units end, as labels.
+const COMPARED: [&str; 3] = ["clean", "differs", "failed"];
 const CLASSES: [FailureClass; 3] =
     [FailureClass::Transient, FailureClass::Data, FailureClass::InputMissing];
 /// Bounds of the seconds that tasks take.
@@ -48,6 +50,7 @@ struct Inner {
     failures: Family<Labels, Counter>,
     gathers_failed: Family<Labels, Counter>,
     visible: Family<Labels, Counter>,
+    compared: Family<Labels, Counter>,
     leads: Family<Labels, Gauge>,
     epoch: Family<Labels, Gauge>,
     pools: Arc<Pools>,
@@ -73,7 +76,7 @@ impl Default for Metrics {
             (Family::default(), Family::default(), Family::default());
         let (failures, gathers_failed, visible) =
             (Family::default(), Family::default(), Family::default());
-        let (leads, epoch) = (Family::default(), Family::default());
+        let (leads, epoch, compared) = (Family::default(), Family::default(), Family::default());
         let r = &mut registry;
         r.register("apportion_build_info", "What runs here", Family::clone(&build));
         r.register("apportion_tasks", "Tasks by step and how they ended", Family::clone(&tasks));
@@ -109,6 +112,11 @@ impl Default for Metrics {
         );
         r.register("apportion_gather_failures", "Failed gathers", Family::clone(&gathers_failed));
         r.register("apportion_units_visible", "Units made visible", Family::clone(&visible));
+        r.register(
+            "apportion_reconcile_checks",
+            "Visible units whose stored facts were compared with what they were made of, by outcome",
+            Family::clone(&compared),
+        );
         r.register("apportion_leads", "1: this coordinator leads", Family::clone(&leads));
         r.register(
             "apportion_leader_epoch",
@@ -133,6 +141,7 @@ impl Default for Metrics {
             failures,
             gathers_failed,
             visible,
+            compared,
             leads,
             epoch,
             pools,
@@ -225,6 +234,18 @@ impl Metrics {
     /// So many units were made visible.
     pub fn units_visible(&self, units: u64) {
         self.0.visible.get_or_create(&Labels::new()).inc_by(units);
+    }
+
+    /// Shows the outcomes of comparisons with 0 before there is any, so that a first difference is a rise.
+    pub fn reconciles(&self) {
+        for outcome in COMPARED {
+            self.0.compared.get_or_create(&labels([("outcome", outcome)])).inc_by(0);
+        }
+    }
+
+    /// What is stored of a unit was compared: `outcome` is `clean`, `differs` or `failed`.
+    pub fn reconcile_checked(&self, outcome: &str) {
+        self.0.compared.get_or_create(&labels([("outcome", outcome)])).inc();
     }
 
     /// This coordinator leads, or does not.

@@ -50,6 +50,12 @@ gauges! {
     GUARD_WAITING = "apportion_guard_waiting", "Entities or dates that wait to be deleted or withdrawn";
     /// None.
     QUARANTINED = "apportion_quarantined_records", "Records in force that could not be understood";
+    /// None.
+    RECONCILE_FINDINGS = "apportion_reconcile_findings", "Visible dates whose stored facts are not what they were made of";
+    /// None; nothing where nothing is compared.
+    RECONCILE_AGE = "apportion_reconcile_oldest_seconds", "Time since the visible date where it is longest was compared or became visible";
+    /// None; nothing where nothing is compared.
+    RECONCILE_EVERY = "apportion_reconcile_period_seconds", "Time within which every visible date is to be compared";
     /// By `stream`.
     STREAM_MESSAGES = "apportion_stream_messages", "Messages in a stream";
     /// By `stream`.
