@@ -10,7 +10,7 @@ use proto::config::MetricsConfig;
 use proto::driver::{DriverUse, DriverWeight, DriverWindow};
 use proto::ids::{DriverId, Generation, SourceId, TenantId, UnitKey};
 use proto::report::{ComputedDriver, Failed, FailureClass};
-use proto::subject::Step;
+use proto::subject::{Lane, Step};
 use proto::task::{ComputeDriver, Task};
 
 use crate::domain::backoff::{measure_again, pause, resolve_again};
@@ -76,8 +76,15 @@ impl Leader {
             let drawn = StateStore::generations_draw_in_txn(txn, 1).await?;
             let Some(generation) = drawn.first().copied() else { continue };
             let at = (&wanted.tenant, &wanted.source);
-            let out =
-                StateStore::task_add_in_txn(txn, &step, at, Some(from), generation, &task).await?;
+            let out = StateStore::task_add_in_txn(
+                txn,
+                (&step, Lane::Live),
+                at,
+                Some(from),
+                generation,
+                &task,
+            )
+            .await?;
             StateStore::driver_dispatch_in_txn(txn, (wanted, name), generation, &out.subject)
                 .await?;
             tasks.push(out);

@@ -9,6 +9,7 @@
 //! | [`post`] | how reports come to it and tasks go from it |
 //! | [`apply`] | reports in |
 //! | [`sweep`] | tasks out |
+//! | `replay` | dates that are calculated again from what was gathered |
 //! | `drive` | weights that the ledger adds up, and who is calculated again because of them |
 //! | `snapshot` | the inventory of a time, for who resolves |
 //! | [`keeper`] | the actor that owns the core |
@@ -28,6 +29,7 @@ pub mod life;
 pub mod migrate;
 mod observe;
 pub mod post;
+mod replay;
 mod retain;
 mod snapshot;
 pub mod store;

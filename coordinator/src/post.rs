@@ -122,6 +122,9 @@ impl Post {
     pub async fn sweep(&mut self) -> Result<usize, StateError> {
         let swept = self.leader.sweep().await?;
         self.tasks_withdraw(swept.superseded);
+        if swept.pinned {
+            self.configs_pinned_publish().await?;
+        }
         self.tasks_send(swept.tasks).await?;
         Ok(swept.count)
     }
@@ -170,10 +173,24 @@ impl Post {
                 let subject = subject::config(tenant, entry.hash);
                 self.bus.put(Stream::Config, &subject, Bytes::from(entry.message.clone())).await?;
             }
+            self.configs_pinned_publish().await?;
             self.configs_published = Some(Instant::now());
         }
         if made.contains(&Stream::Task) || made.contains(&Stream::Report) {
             self.tasks_resend(0).await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes the configurations of former times that dates are pinned to.
+    async fn configs_pinned_publish(&self) -> Result<(), StateError> {
+        for (tenant, hash, message) in self.leader.state.configs_pinned().await? {
+            let subject = subject::config(&tenant, hash);
+            if let Err(error) = self.bus.put(Stream::Config, &subject, message.into()).await {
+                // Who works by it fails and asks again: then it is published with the others.
+                let error = proto::fault::chain(&error);
+                tracing::warn!(error, "failed to publish a configuration");
+            }
         }
         Ok(())
     }

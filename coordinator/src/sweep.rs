@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
+use proto::hash::Hash128;
 use proto::ids::{Generation, SourceId, TenantId};
 use proto::report::FailureClass;
-use proto::subject::Step;
+use proto::subject::{Lane, Step};
 use proto::task::{
     Allocate, AllocateUnit, Emit, Gather, KnownDate, Remove, Resolve, ResolveUnit, Restore,
     RestoreUnit, Task, UNITS_MAX,
@@ -18,6 +19,7 @@ use runtime::store::StoreError;
 use serde_bytes::ByteBuf;
 
 use crate::domain::backoff::STEP_LIMIT;
+use crate::domain::budget::Budget;
 use crate::domain::pack::pack;
 use crate::domain::unit::UnitEvent;
 use crate::leader::{Leader, today};
@@ -26,8 +28,6 @@ use crate::store::{
     lead_check_in_txn,
 };
 
-/// Tasks of one tenant that may be out at a time: one tenant cannot starve the rest.
-const TENANT_TASKS_MAX: i64 = 64;
 /// Emissions that failed are looked at again this often.
 const EMISSIONS_EVERY: Duration = Duration::from_secs(2);
 /// Drivers are looked at again this often: a window that failed, or a unit in it that was given up.
@@ -58,6 +58,8 @@ pub struct Swept {
     pub superseded: Vec<String>,
     /// How much there was to do: where it is nothing, all is done that can be.
     pub count: usize,
+    /// Dates are pinned now to configurations of a former time: these have to be there before the tasks.
+    pub pinned: bool,
 }
 
 impl Leader {
@@ -73,6 +75,7 @@ impl Leader {
         let mut budget = Budget::new(StateStore::tasks_count_in_txn(&txn).await?);
         self.take_overdue_back(&txn).await?;
         self.decisions_apply(&txn).await?;
+        let pinned = self.plan_replays(&txn).await?;
         // What was restored goes on before more is restored, and new lines do not wait for a long history.
         self.plan_units(&txn, &mut budget, &mut tasks).await?;
         self.plan_restores(&txn, &mut budget, &mut tasks).await?;
@@ -125,7 +128,7 @@ impl Leader {
             self.drivers_hinted = drivers > 0;
         }
         let count = tasks.len() + drivers;
-        Ok(Swept { tasks, superseded, count })
+        Ok(Swept { tasks, superseded, pinned, count })
     }
 
     /// What a step has held for too long gets a new generation.
@@ -198,8 +201,15 @@ impl Leader {
                 rehash: run.range.is_some(),
                 inventory: inventory.map(|(_, content)| content),
             });
-            let out = StateStore::task_add_in_txn(txn, &Step::Gather, at, None, generation, &task)
-                .await?;
+            let out = StateStore::task_add_in_txn(
+                txn,
+                (&Step::Gather, Lane::Live),
+                at,
+                None,
+                generation,
+                &task,
+            )
+            .await?;
             let reading = entry.config.gather_hash(at.1)?;
             let sent = (generation, out.subject.as_str());
             StateStore::gather_dispatch_in_txn(txn, at, sent, (reading, &run.id)).await?;
@@ -219,12 +229,15 @@ impl Leader {
         if self.streams_filling && self.every.is_some() {
             return Ok(());
         }
-        let mut groups: BTreeMap<(TenantId, SourceId), Vec<UnitRow>> = BTreeMap::new();
-        for unit in StateStore::units_restorable_in_txn(txn, SWEEP_MAX, &budget.spent()).await? {
-            let key = (unit.key.tenant.clone(), unit.key.source.clone());
-            groups.entry(key).or_default().push(unit);
+        for lane in Lane::ALL {
+            let mut groups = Groups::new();
+            let from = (lane, &budget.spent(lane)[..]);
+            for unit in StateStore::units_restorable_in_txn(txn, SWEEP_MAX, from).await? {
+                groups.entry(group_of(&unit)).or_default().push(unit);
+            }
+            self.dispatch_all(txn, (Work::Restore, lane), groups, budget, tasks).await?;
         }
-        self.dispatch_all(txn, Work::Restore, groups, budget, tasks).await
+        Ok(())
     }
 
     async fn plan_units(
@@ -234,40 +247,59 @@ impl Leader {
         tasks: &mut Vec<Outgoing>,
     ) -> Result<(), StateError> {
         self.resolve_again(txn, SWEEP_MAX).await?;
-        let mut groups: [BTreeMap<(TenantId, SourceId), Vec<UnitRow>>; 2] = Default::default();
-        for unit in StateStore::units_due_in_txn(txn, SWEEP_MAX, &budget.spent()).await? {
+        self.plan_lane(txn, Lane::Live, budget, tasks).await?;
+        // As with gathers: what is calculated goes through the same streams.
+        if self.streams_filling && self.every.is_some() {
+            return Ok(());
+        }
+        self.plan_lane(txn, Lane::Replay, budget, tasks).await
+    }
+
+    async fn plan_lane(
+        &self,
+        txn: &Transaction<'_>,
+        lane: Lane,
+        budget: &mut Budget,
+        tasks: &mut Vec<Outgoing>,
+    ) -> Result<(), StateError> {
+        let (mut allocates, mut resolves) = (Groups::new(), Groups::new());
+        let from = (lane, &budget.spent(lane)[..]);
+        for unit in StateStore::units_due_in_txn(txn, SWEEP_MAX, from).await? {
             // A unit of a configuration that is not loaded waits for it.
-            if self.config(&unit.key.tenant).is_none_or(|entry| entry.hash != unit.config) {
+            let entry = self.config(&unit.key.tenant);
+            if entry.is_none_or(|entry| entry.hash != unit.config && !unit.pinned) {
                 continue;
             }
             let resolve = unit.lines.items > 0
                 && unit.resolutions.is_none()
                 && self.resolves(&unit.key.tenant, &unit.key.source);
-            let key = (unit.key.tenant.clone(), unit.key.source.clone());
-            let [allocates, resolves] = &mut groups;
-            let group = if resolve { resolves } else { allocates };
-            group.entry(key).or_default().push(unit);
+            if resolve && unit.replay && unit.as_visible {
+                let reason = "its resolutions are neither on the stream nor whole in the archive";
+                self.replay_give_up(txn, &unit, reason).await?;
+                continue;
+            }
+            let groups = if resolve { &mut resolves } else { &mut allocates };
+            groups.entry(group_of(&unit)).or_default().push(unit);
         }
-        let [allocates, resolves] = groups;
-        self.dispatch_all(txn, Work::Resolve, resolves, budget, tasks).await?;
-        self.dispatch_all(txn, Work::Allocate, allocates, budget, tasks).await
+        self.dispatch_all(txn, (Work::Resolve, lane), resolves, budget, tasks).await?;
+        self.dispatch_all(txn, (Work::Allocate, lane), allocates, budget, tasks).await
     }
 
     async fn dispatch_all(
         &self,
         txn: &Transaction<'_>,
-        work: Work,
-        groups: BTreeMap<(TenantId, SourceId), Vec<UnitRow>>,
+        (work, lane): (Work, Lane),
+        groups: Groups,
         budget: &mut Budget,
         tasks: &mut Vec<Outgoing>,
     ) -> Result<(), StateError> {
-        for ((tenant, source), units) in groups {
+        for ((tenant, source, _), units) in groups {
             let size = |unit: &UnitRow| (unit.lines.items, unit.lines.batches.len() as u64);
             for group in pack(units, size) {
-                if !budget.take(&tenant) {
+                if !budget.take(&tenant, lane) {
                     break;
                 }
-                tasks.extend(self.dispatch(txn, (&tenant, &source), work, group).await?);
+                tasks.extend(self.dispatch(txn, (&tenant, &source), (work, lane), group).await?);
             }
         }
         Ok(())
@@ -277,7 +309,7 @@ impl Leader {
         &self,
         txn: &Transaction<'_>,
         at: (&TenantId, &SourceId),
-        work: Work,
+        (work, lane): (Work, Lane),
         units: Vec<UnitRow>,
     ) -> Result<Option<Outgoing>, StateError> {
         let generations = StateStore::generations_draw_in_txn(txn, units.len()).await?;
@@ -332,17 +364,18 @@ impl Leader {
         };
         let date = units.first().map(|unit| unit.key.date);
         let first = one(generations.clone())?;
-        let out = match StateStore::task_add_in_txn(txn, &step, at, date, first, &task).await {
-            // No task can carry it: the unit is set aside, and the rest goes on.
-            Err(StateError::Envelope(error)) => {
-                for unit in &units {
-                    let reason = format!("it is too large to be calculated: {error}");
-                    self.unit_failed(txn, unit, FailureClass::Data, &reason).await?;
+        let out =
+            match StateStore::task_add_in_txn(txn, (&step, lane), at, date, first, &task).await {
+                // No task can carry it: the unit is set aside, and the rest goes on.
+                Err(StateError::Envelope(error)) => {
+                    for unit in &units {
+                        let reason = format!("it is too large to be calculated: {error}");
+                        self.unit_failed(txn, unit, FailureClass::Data, &reason).await?;
+                    }
+                    return Ok(None);
                 }
-                return Ok(None);
-            }
-            out => out?,
-        };
+                out => out?,
+            };
         for (unit, generation) in numbered() {
             StateStore::unit_dispatch_in_txn(txn, unit, event, generation, &out.subject).await?;
         }
@@ -355,17 +388,19 @@ impl Leader {
         budget: &mut Budget,
         tasks: &mut Vec<Outgoing>,
     ) -> Result<usize, StateError> {
-        let days = StateStore::emissions_due_in_txn(txn, SWEEP_MAX, &budget.spent()).await?;
-        let months =
-            StateStore::months_due_in_txn(txn, MONTHS_MAX, &budget.spent(), MONTH_PATIENCE).await?;
+        let spent = budget.spent(Lane::Live);
+        let days = StateStore::emissions_due_in_txn(txn, SWEEP_MAX, &spent).await?;
+        let months = StateStore::months_due_in_txn(txn, MONTHS_MAX, &spent, MONTH_PATIENCE).await?;
         let same = |a: &EmissionDue, b: &EmissionDue| {
-            (&a.tenant, &a.source, &a.emitter, a.config)
-                == (&b.tenant, &b.source, &b.emitter, b.config)
+            (&a.tenant, &a.source, &a.emitter, a.config, a.lane)
+                == (&b.tenant, &b.source, &b.emitter, b.config, b.lane)
         };
         let days_of_one = days.chunk_by(same).flat_map(|days| days.chunks(UNITS_MAX.min(16)));
         for units in days_of_one.chain(months.chunk_by(EmissionDue::is_of_same_month)) {
             let Some(first) = units.first() else { continue };
-            if !budget.take(&first.tenant) {
+            let live = units.iter().any(|due| due.lane == Lane::Live);
+            let lane = if live { Lane::Live } else { Lane::Replay };
+            if !budget.take(&first.tenant, lane) {
                 continue;
             }
             let task = Task::Emit(Emit {
@@ -378,7 +413,7 @@ impl Leader {
             let (step, at) = (Step::Emit(first.emitter.clone()), (&first.tenant, &first.source));
             let out = StateStore::task_add_in_txn(
                 txn,
-                &step,
+                (&step, lane),
                 at,
                 Some(first.unit.date),
                 generation,
@@ -400,20 +435,28 @@ impl Leader {
         budget: &mut Budget,
         tasks: &mut Vec<Outgoing>,
     ) -> Result<usize, StateError> {
-        let due = StateStore::removals_due_in_txn(txn, SWEEP_MAX, &budget.spent()).await?;
+        let due =
+            StateStore::removals_due_in_txn(txn, SWEEP_MAX, &budget.spent(Lane::Live)).await?;
         let same =
             |a: &RemovalDue, b: &RemovalDue| (&a.tenant, &a.source) == (&b.tenant, &b.source);
         for files in due.chunk_by(same).flat_map(|files| files.chunks(UNITS_MAX)) {
             let Some(first) = files.first() else { continue };
-            if !budget.take(&first.tenant) {
+            if !budget.take(&first.tenant, Lane::Live) {
                 continue;
             }
             let task =
                 Task::Remove(Remove { files: files.iter().map(|due| due.file.clone()).collect() });
             let generation = one(StateStore::generations_draw_in_txn(txn, 1).await?)?;
             let at = (&first.tenant, &first.source);
-            let out = StateStore::task_add_in_txn(txn, &Step::Remove, at, None, generation, &task)
-                .await?;
+            let out = StateStore::task_add_in_txn(
+                txn,
+                (&Step::Remove, Lane::Live),
+                at,
+                None,
+                generation,
+                &task,
+            )
+            .await?;
             StateStore::removals_dispatch_in_txn(txn, files, &out.subject).await?;
             tasks.push(out);
         }
@@ -439,21 +482,9 @@ enum Work {
     Restore,
 }
 
-/// How many more tasks each tenant may have out.
-struct Budget(BTreeMap<String, i64>);
+/// Units of one source, by rules of one configuration: what one task can carry.
+type Groups = BTreeMap<(TenantId, SourceId, Hash128), Vec<UnitRow>>;
 
-impl Budget {
-    fn new(out: Vec<(String, i64)>) -> Self {
-        Self(out.into_iter().collect())
-    }
-    /// Tenants that have as much out as they may: what else of theirs is due must not stand before others'.
-    fn spent(&self) -> Vec<String> {
-        let spent = self.0.iter().filter(|(_, out)| **out >= TENANT_TASKS_MAX);
-        spent.map(|(tenant, _)| tenant.clone()).collect()
-    }
-    fn take(&mut self, tenant: &TenantId) -> bool {
-        let out = self.0.entry(tenant.as_str().to_owned()).or_default();
-        *out += 1;
-        *out <= TENANT_TASKS_MAX
-    }
+fn group_of(unit: &UnitRow) -> (TenantId, SourceId, Hash128) {
+    (unit.key.tenant.clone(), unit.key.source.clone(), unit.config)
 }

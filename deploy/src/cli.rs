@@ -16,7 +16,7 @@ use crate::process::watchdog::Watch;
 use crate::reach::Reach;
 use crate::reconcile::Reconcile;
 use crate::refused::RefusedCommand;
-use crate::runs::{Backfill, Runs};
+use crate::runs::{Backfill, Replay, Runs, Unpin};
 use crate::status::Status;
 use crate::try_bill::Try;
 use crate::unallocated::Unallocated;
@@ -53,6 +53,10 @@ pub enum Command {
     Plan(Plan),
     /// Gather dates of a source again
     Backfill(Backfill),
+    /// Calculate dates again from what was gathered, and show what it moved; --dry-run changes nothing
+    Replay(Replay),
+    /// Have dates that a replay pinned to former rules follow those in force again
+    Unpin(Unpin),
     /// Show what was done, when and for whom
     Runs(Runs),
     /// Compare what is stored with what it was made of
@@ -105,6 +109,8 @@ impl Command {
             Self::Unallocated(unallocated) => unallocated.json,
             Self::Plan(plan) => plan.json,
             Self::Backfill(backfill) => backfill.json,
+            Self::Replay(replay) => replay.json,
+            Self::Unpin(unpin) => unpin.json,
             Self::Runs(runs) => runs.is_json(),
             Self::Reconcile(reconcile) => reconcile.json,
             Self::Compare(compare) => compare.json,

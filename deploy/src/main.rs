@@ -34,6 +34,8 @@ fn main() -> ExitCode {
         | Command::Unallocated(_)
         | Command::Plan(_)
         | Command::Backfill(_)
+        | Command::Replay(_)
+        | Command::Unpin(_)
         | Command::Runs(_)
         | Command::Reconcile(_)
         | Command::Compare(_)
@@ -112,6 +114,8 @@ fn run(command: Command) -> Result<u8> {
         Command::Unallocated(unallocated) => unallocated.run(),
         Command::Plan(plan) => plan.run(),
         Command::Backfill(backfill) => backfill.run(),
+        Command::Replay(replay) => replay.run(),
+        Command::Unpin(unpin) => unpin.run(),
         Command::Runs(runs) => runs.run(),
         Command::Reconcile(reconcile) => reconcile.run(),
         Command::Compare(compare) => compare.run(),

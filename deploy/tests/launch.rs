@@ -192,6 +192,8 @@ fn parent() {
         | Subcommand::Config(_)
         | Subcommand::Rules(_)
         | Subcommand::Reconcile(_)
+        | Subcommand::Replay(_)
+        | Subcommand::Unpin(_)
         | Subcommand::Migrate(_) => panic!("not launched here: {args}"),
     };
     match code {

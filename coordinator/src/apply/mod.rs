@@ -24,6 +24,7 @@ pub use self::after::After;
 pub use self::inventory::Decoded;
 use self::inventory::Inventories;
 use self::weights::Measured;
+use crate::domain::pack::pack;
 use crate::domain::unit::{UnitEvent, UnitState};
 use crate::leader::Leader;
 use crate::observe::reconcile;
@@ -179,9 +180,13 @@ impl Leader {
                 }
             }
             Report::Restored(units) => {
+                let mut counted = StepDone::default();
                 for unit in &units {
-                    self.restored(txn, at, unit).await?;
+                    if self.restored(txn, at, unit).await? {
+                        counted.add(unit.date, unit.lines.items);
+                    }
                 }
+                StateStore::run_step_in_txn(txn, at, &Step::Restore, &counted).await?;
             }
             Report::Driver(done) => {
                 after.driven = true;
@@ -239,20 +244,21 @@ impl Leader {
         Ok(unit.filter(|unit| unit.wanted == generation && unit.state == state))
     }
 
-    /// What the archive gave back is read at its new address; the unit is due again.
+    /// What the archive gave back is read at its new address; the unit is due again. False: the report is late.
     async fn restored(
         &self,
         txn: &Transaction<'_>,
         at: Source<'_>,
         done: &Restored,
-    ) -> Result<(), StateError> {
+    ) -> Result<bool, StateError> {
         let wanted = (done.date, done.generation);
         if let Some(unit) = Self::unit_in(txn, at, wanted, UnitState::Restoring).await?
             && StateStore::unit_restored_in_txn(txn, &unit.key, done).await?
         {
-            StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::Restored).await?;
+            StateStore::run_unit_restored_in_txn(txn, &unit.key).await?;
+            return StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::Restored).await;
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Rows are published: their commit is dispatched at once.
@@ -280,7 +286,10 @@ impl Leader {
             let batches = unit.lines.batches.len() + resolutions + rows.batches.len();
             (rows.items, batches as u64)
         };
-        for group in crate::domain::pack::pack(commits, size) {
+        // Of one task, all are live or none.
+        let (replays, live): (Vec<_>, Vec<_>) =
+            commits.into_iter().partition(|(unit, _)| unit.replay);
+        for group in [live, replays].into_iter().flat_map(|commits| pack(commits, size)) {
             let unit = |(unit, done): &(UnitRow, Published)| CommitUnit {
                 date: unit.key.date,
                 generation: unit.wanted,
@@ -293,9 +302,9 @@ impl Leader {
             let task = Task::Commit(Commit { units: group.iter().map(unit).collect() });
             let Some((first, _)) = group.first() else { continue };
             let (date, generation) = (first.key.date, first.wanted);
+            let step = (&Step::Commit, first.lane());
             let out =
-                StateStore::task_add_in_txn(txn, &Step::Commit, at, Some(date), generation, &task)
-                    .await;
+                StateStore::task_add_in_txn(txn, step, at, Some(date), generation, &task).await;
             let out = match out {
                 // No task can carry it: the unit fails, and the rest goes on.
                 Err(StateError::Envelope(error)) => {

@@ -1,6 +1,7 @@
 //! Pure rules of the coordinator: no I/O, no clock.
 
 pub mod backoff;
+pub mod budget;
 pub mod guard;
 pub mod inventory;
 pub mod lifetime;

@@ -142,11 +142,13 @@ pub enum UnitEvent {
     Overdue,
     /// A person asked for another try.
     Requeued,
+    /// What it would be replayed from is not there any more.
+    ReplayGivenUp,
 }
 
 impl UnitEvent {
     /// All events.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::InputsChanged,
         Self::ResolveSent,
         Self::AllocateSent,
@@ -162,6 +164,7 @@ impl UnitEvent {
         Self::Republished,
         Self::Overdue,
         Self::Requeued,
+        Self::ReplayGivenUp,
     ];
 }
 
@@ -177,7 +180,9 @@ pub fn step(state: UnitState, event: UnitEvent) -> Option<UnitState> {
         (S::Gathered, E::AllocateSent) => Some(S::Allocating),
         (S::Resolving, E::Resolved) => Some(S::Gathered),
         (S::Allocating, E::Allocated) => Some(S::Committing),
-        (S::Resolving, E::ResolvedEqual) | (S::Committing, E::Committed) => Some(S::Visible),
+        (S::Resolving, E::ResolvedEqual)
+        | (S::Committing, E::Committed)
+        | (S::Gathered | S::Waiting, E::ReplayGivenUp) => Some(S::Visible),
         (S::Resolving | S::Allocating | S::Committing, E::Failed | E::Overdue) => Some(S::Gathered),
         // From `gathered` too: what no task can carry never gets on its way.
         (S::Gathered | S::Resolving | S::Allocating | S::Committing, E::Quarantine) => {
@@ -211,7 +216,8 @@ pub fn step(state: UnitState, event: UnitEvent) -> Option<UnitState> {
             | E::Restored
             | E::Republished
             | E::Overdue
-            | E::Requeued,
+            | E::Requeued
+            | E::ReplayGivenUp,
         ) => None,
     }
 }

@@ -240,8 +240,8 @@ impl StateStore {
         execute(txn, "settle dates of runs", &sql, &[]).await?;
         let sql = "with gone as (
                      select r.run_id from pipeline_runs r
-                     where r.ended_at is null and r.source is not null and not exists (select from source_state s
-                       where s.tenant = r.tenant and s.source = r.source and s.in_force)),
+                     where r.ended_at is null and r.kind <> 'session' and not exists (select from source_state s
+                       where s.tenant = r.tenant and s.source = coalesce(r.source, s.source) and s.in_force)),
                    units as (
                      update run_units u set settled_at = now(), error = 'its source is out of force' from gone g
                      where u.run_id = g.run_id and u.settled_at is null)

@@ -70,6 +70,7 @@ impl StateStore {
             let hold = entry.config.on_bad_line == OnBadLine::Hold;
             execute(&txn, "put a tenant in force", sql, &[&tenant.as_str(), &digest, &days, &hold])
                 .await?;
+            Self::config_history_put_in_txn(&txn, tenant, entry.hash).await?;
             for emitter in &entry.config.emitters {
                 let digest = Hash128::of(&pack(emitter)?);
                 let sql =
@@ -131,7 +132,8 @@ impl StateStore {
         tenant: &TenantId,
         source: &SourceId,
     ) -> Result<u64, StateError> {
-        let sql = "select date::text, rules_hash from pipeline_state where tenant = $1 and source = $2 and config_hash <> $3";
+        let sql = "select date::text, rules_hash from pipeline_state where tenant = $1 and source = $2 and config_hash <> $3
+                     and not pinned";
         let digest = entry.hash.0.as_slice();
         let rows =
             query(txn, "list dates", sql, &[&tenant.as_str(), &source.as_str(), &digest]).await?;

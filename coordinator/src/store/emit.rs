@@ -8,6 +8,7 @@ use deadpool_postgres::tokio_postgres::types::ToSql;
 use proto::hash::Hash128;
 use proto::ids::{EmitterId, Generation, SourceId, TenantId, UnitKey};
 use proto::report::Emitted;
+use proto::subject::Lane;
 use proto::task::{Content, EmitUnit};
 
 use super::unit::HELD;
@@ -29,6 +30,8 @@ pub struct EmissionDue {
     pub unit: EmitUnit,
     /// Rows of it.
     pub rows: i64,
+    /// Whether live work or a replay brought it.
+    pub lane: Lane,
 }
 
 impl EmissionDue {
@@ -46,7 +49,7 @@ const TABLES: &str = "pipeline_state p join source_state s using (tenant, source
 /// Of [`TABLES`], what [`due`] reads.
 const COLUMNS: &str = "p.tenant, p.source, e.emitter, t.config_hash, p.date::text, p.visible_generation,
     coalesce(r.generation, 0), coalesce(p.visible_rows, 0), r.generation = p.visible_generation and r.emitter_hash = e.hash,
-    r.bytes, r.hash";
+    r.bytes, r.hash, p.replay";
 /// Of `pipeline_state p` and `emitters e`: the emitter carries the date.
 pub(super) const IN_LOOKBACK: &str = "in_lookback(p.date, e.lookback_days, e.monthly)";
 /// Of `pipeline_state p`: no file of the source is being taken away. One that is written meanwhile would be taken for it.
@@ -78,6 +81,7 @@ fn due(row: &Row) -> Result<EmissionDue, StateError> {
             recorded,
         },
         rows: row.get(7),
+        lane: if row.get(11) { Lane::Replay } else { Lane::Live },
     })
 }
 
@@ -92,7 +96,7 @@ impl StateStore {
             "select {COLUMNS} from {TABLES}
              where not e.monthly and s.in_force and {DUE} and r.task is null and {UNTOUCHED}
                and coalesce(r.next_attempt_at, now()) <= now() and p.tenant <> all($2)
-             order by p.tenant, p.source, e.emitter, p.date limit $1"
+             order by p.replay, p.tenant, p.source, e.emitter, p.date limit $1"
         );
         query(txn, "list due emissions", &sql, &[&limit, &busy]).await?.iter().map(due).collect()
     }

@@ -73,8 +73,10 @@ impl StateStore {
               where s.in_force and p.state = 'visible' and d.hash is not null and u.hash is distinct from d.hash)
             select
               (select count(*) from source_state where in_force and settled_run is distinct from $1)
-                + (select count(*) from pipeline_runs r join source_state s using (tenant, source)
-                   where s.in_force and r.ended_at is null and r.from_date is not null and r.gathered_at is null),
+                + (select count(*) from pipeline_runs r
+                   where r.ended_at is null and r.from_date is not null and r.gathered_at is null
+                     and exists (select from source_state s where s.tenant = r.tenant
+                       and s.source = coalesce(r.source, s.source) and s.in_force)),
               (select count(*) from units where not given_up) + (select count(*) from drivers where not given_up),
               (select count(*) from emissions where not given_up),
               (select count(*) from source_state where in_force and failed_run = $1)

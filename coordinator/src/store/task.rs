@@ -50,23 +50,25 @@ impl StateStore {
     /// Writes a task down. Its own generation is what makes its subject unique.
     pub(crate) async fn task_add_in_txn(
         txn: &Transaction<'_>,
-        step: &Step,
+        (step, lane): (&Step, Lane),
         (tenant, source): (&TenantId, &SourceId),
         date: Option<UnitDate>,
         generation: Generation,
         task: &Task,
     ) -> Result<Outgoing, StateError> {
-        let subject = subject::task(step, Lane::Live, tenant, source, date, generation);
+        let subject = subject::task(step, lane, tenant, source, date, generation);
         let header =
             Header::new::<Task>(tenant.clone(), generation, Attempt(0)).of_source(source.clone());
         let message = envelope::encode(&header, task)?;
-        let sql = "insert into tasks (subject, tenant, source, step, generation, message) values ($1, $2, $3, $4, $5, $6)";
+        let sql = "insert into tasks (subject, tenant, source, step, generation, message, replay)
+                   values ($1, $2, $3, $4, $5, $6, $7)";
+        let replay = lane == Lane::Replay;
         let (tenant, source, step) = (tenant.as_str(), source.as_str(), step.to_string());
         execute(
             txn,
             "write a task",
             sql,
-            &[&subject, &tenant, &source, &step, &generation.0, &message],
+            &[&subject, &tenant, &source, &step, &generation.0, &message, &replay],
         )
         .await?;
         Ok(Outgoing { subject, message: message.into(), inventory: Vec::new() })
@@ -87,14 +89,14 @@ impl StateStore {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Number of tasks that are out, per tenant.
+    /// Number of tasks that are out, per tenant: all, and those of replays.
     pub(crate) async fn tasks_count_in_txn(
         txn: &Transaction<'_>,
-    ) -> Result<Vec<(String, i64)>, StateError> {
-        let rows =
-            query(txn, "count tasks", "select tenant, count(*) from tasks group by tenant", &[])
-                .await?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    ) -> Result<Vec<(String, i64, i64)>, StateError> {
+        let sql =
+            "select tenant, count(*), count(*) filter (where replay) from tasks group by tenant";
+        let rows = query(txn, "count tasks", sql, &[]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
     }
 
     /// Notes that these tasks were published. Who has lost the lead notes nothing: who leads now sends them again.

@@ -8,6 +8,7 @@ use proto::hash::Hash128;
 use proto::ids::{Generation, SourceId, TenantId, UnitKey};
 use proto::manifest::Manifest;
 use proto::report::{Published, Restored};
+use proto::subject::Lane;
 use proto::time::UnitDate;
 use runtime::store::StoreError;
 
@@ -55,6 +56,20 @@ pub struct UnitRow {
     pub task: Option<String>,
     /// Resolutions of its lines, in a row, that lacked something.
     pub resolve_attempts: i32,
+    /// It is calculated because of a replay, and gives way to live work.
+    pub replay: bool,
+    /// Its configuration is the one that it is pinned to, not the one in force.
+    pub pinned: bool,
+    /// What is visible was made from its lines, and by its rules.
+    pub as_visible: bool,
+}
+
+impl UnitRow {
+    /// The lane of its tasks.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        if self.replay { Lane::Replay } else { Lane::Live }
+    }
 }
 
 /// Of `pipeline_state p`: the archive of what is visible holds the lines in force, and has not been found damaged.
@@ -68,12 +83,14 @@ pub(super) const HELD: &str =
     "exists (select from tenants t join quarantined q on q.tenant = t.tenant
     where t.tenant = p.tenant and t.hold_bad_lines and q.source = p.source and q.date = p.date)";
 
-const COLUMNS: &str = "tenant, source, date::text, state, wanted_generation, lines_manifest,
+/// Of `pipeline_state`: what [`unit_of`] reads.
+pub(super) const COLUMNS: &str = "tenant, source, date::text, state, wanted_generation, lines_manifest,
     case when resolution_lines_hash = lines_hash then resolution_manifest end, rows_manifest, config_hash, rules_hash,
     wanted_config_hash, wanted_rules_hash, attempts, error_hash, equal_errors, visible_generation, task,
-    lines_generation, resolve_attempts";
+    lines_generation, resolve_attempts, replay, pinned,
+    coalesce(visible_lines_hash = lines_hash and visible_rules = rules_hash, false)";
 
-fn unit_of(row: &Row) -> Result<UnitRow, StateError> {
+pub(super) fn unit_of(row: &Row) -> Result<UnitRow, StateError> {
     let key = unit_key(row)?;
     let manifest = |what, at: usize| -> Result<Option<Manifest>, StateError> {
         row.get::<_, Option<&[u8]>>(at).map(|bytes| unpack(what, &key, bytes)).transpose()
@@ -100,6 +117,9 @@ fn unit_of(row: &Row) -> Result<UnitRow, StateError> {
         task: row.get(16),
         gathered: Generation(row.get(17)),
         resolve_attempts: row.get(18),
+        replay: row.get(19),
+        pinned: row.get(20),
+        as_visible: row.get(21),
         key,
     })
 }
@@ -120,35 +140,39 @@ impl StateStore {
         rows.first().map(unit_of).transpose()
     }
 
-    /// Up to `limit` units of sources in force whose calculation is due, locked, in order; none of the tenants `busy`.
+    /// Up to `limit` units of sources in force whose calculation is due, in a lane, locked, in order; none of the tenants
+    /// `busy`.
     pub(crate) async fn units_due_in_txn(
         txn: &Transaction<'_>,
         limit: i64,
-        busy: &[String],
+        (lane, busy): (Lane, &[String]),
     ) -> Result<Vec<UnitRow>, StateError> {
         let sql = format!(
             "select {COLUMNS} from pipeline_state p where state = 'gathered' and next_attempt_at <= now()
-               and tenant <> all($2) and not {HELD}
+               and replay = $3 and tenant <> all($2) and not {HELD}
                and exists (select 1 from source_state s where s.tenant = p.tenant and s.source = p.source and s.in_force)
              order by tenant, source, date limit $1 for update"
         );
-        query(txn, "list due units", &sql, &[&limit, &busy]).await?.iter().map(unit_of).collect()
+        let replay = lane == Lane::Replay;
+        let rows = query(txn, "list due units", &sql, &[&limit, &busy, &replay]).await?;
+        rows.iter().map(unit_of).collect()
     }
 
-    /// Up to `limit` units of sources in force whose batches are gone and lie in the archive, locked, in order; none of
-    /// the tenants `busy`.
+    /// Up to `limit` units of sources in force whose batches are gone and lie in the archive, in a lane, locked, in order;
+    /// none of the tenants `busy`.
     pub(crate) async fn units_restorable_in_txn(
         txn: &Transaction<'_>,
         limit: i64,
-        busy: &[String],
+        (lane, busy): (Lane, &[String]),
     ) -> Result<Vec<UnitRow>, StateError> {
         let sql = format!(
             "select {COLUMNS} from pipeline_state p where state = 'waiting' and next_attempt_at <= now() and {RESTORABLE}
-               and tenant <> all($2)
+               and replay = $3 and tenant <> all($2)
                and exists (select 1 from source_state s where s.tenant = p.tenant and s.source = p.source and s.in_force)
              order by tenant, source, date limit $1 for update"
         );
-        let rows = query(txn, "list units to restore", &sql, &[&limit, &busy]).await?;
+        let replay = lane == Lane::Replay;
+        let rows = query(txn, "list units to restore", &sql, &[&limit, &busy, &replay]).await?;
         rows.iter().map(unit_of).collect()
     }
 
@@ -168,15 +192,17 @@ impl StateStore {
         // given up: batches that are gone again each time must not go round through their source without a pause.
         let republished = event == UnitEvent::Republished;
         let fresh = republished || matches!(event, UnitEvent::InputsChanged | UnitEvent::Requeued);
+        // What is new is live work.
+        let live = event == UnitEvent::ReplayGivenUp || fresh && !republished;
         let sql = "update pipeline_state set state = $4, task = null,
                      due_since = case when state = 'visible' then now() else due_since end,
                      attempts = case when $5 and not ($6 and attempts < $7) then 0 else attempts end,
                      equal_errors = case when $5 then 0 else equal_errors end,
-                     next_attempt_at = case when $5 then now() else next_attempt_at end
+                     next_attempt_at = case when $5 then now() else next_attempt_at end, replay = replay and not $8
                    where tenant = $1 and source = $2 and date = $3::text::date";
         let word = next.word();
-        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 7] =
-            [&tenant, &source, &date, &word, &fresh, &republished, &ATTEMPTS_OF_A_RUN];
+        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 8] =
+            [&tenant, &source, &date, &word, &fresh, &republished, &ATTEMPTS_OF_A_RUN, &live];
         execute(txn, "move a unit", sql, &parameters).await?;
         Ok(true)
     }

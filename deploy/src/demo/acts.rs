@@ -13,7 +13,7 @@ use proto::row::UNALLOCATED;
 use super::{company, put};
 use crate::configuration;
 use crate::explain;
-use crate::plan;
+use crate::plan::{self, Scope};
 use crate::reach::{Database, Reach};
 use crate::store::{self, Of};
 use crate::summary::table;
@@ -198,7 +198,7 @@ fn what_if(database: &mut Database, dir: &Path) -> Result<String> {
     let config = configuration::load(&candidate)?;
     let tenant = config.tenants.get(&TenantId::parse(TENANT)?);
     let tenant = tenant.with_context(|| format!("the demo has no tenant {TENANT}"))?;
-    let planned = plan::plan(database, tenant, config.git_commit.as_deref(), (None, None))?;
+    let planned = plan::plan(database, tenant, config.git_commit.as_deref(), Scope::default())?;
     let lines = planned.difference.owners();
     let moved: Vec<_> = lines.iter().filter(|(_, moved)| !moved.delta().is_zero()).collect();
     let row = |((owner, currency), moved): &&((&str, &str), plan::Moved)| {

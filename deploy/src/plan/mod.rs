@@ -8,7 +8,7 @@ mod difference;
 mod markdown;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use allocator::domain::Program;
@@ -55,7 +55,18 @@ pub struct Plan {
     pub published: Option<String>,
 }
 
-/// The plan of one tenant.
+/// What a plan is over.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Scope<'a> {
+    /// This source alone.
+    pub source: Option<&'a SourceId>,
+    /// First and last date.
+    pub range: store::Range,
+    /// Calculate dates again whose rules stay the same, too.
+    pub every: bool,
+}
+
+/// The plan of one tenant, or what a replay came to.
 #[derive(Debug)]
 pub struct Planned {
     /// Whose.
@@ -70,6 +81,8 @@ pub struct Planned {
     pub difference: Difference,
     /// Of what would be visible.
     pub digest: Hash128,
+    /// It is what was done, not what would be.
+    pub done: bool,
 }
 
 impl Plan {
@@ -98,15 +111,11 @@ impl Plan {
         ensure!(unbuilt.is_empty(), "the candidate cannot run\n{}", Problems(unbuilt));
         let mut database = self.reach.database()?;
         let mut all = Vec::new();
-        let (commit, range) = (candidate.git_commit.as_deref(), (self.from, self.to));
+        let scope = Scope { range: (self.from, self.to), ..Scope::default() };
         for tenant in self.tenants(&candidate)? {
-            all.push(plan(&mut database, tenant, commit, range)?);
+            all.push(plan(&mut database, tenant, candidate.git_commit.as_deref(), scope)?);
         }
-        if self.json {
-            return text::document(&all);
-        }
-        let one = if self.markdown { text::markdown } else { text::table };
-        Ok(all.iter().map(one).collect::<Vec<_>>().join("\n"))
+        told(&all, (self.json, self.markdown))
     }
 
     fn tenants<'a>(&self, candidate: &'a Config) -> Result<Vec<&'a TenantConfig>> {
@@ -152,6 +161,18 @@ impl Plan {
     }
 }
 
+/// As one JSON document, as Markdown, or else for a terminal.
+///
+/// # Errors
+/// Never for what is planned here.
+pub fn told(all: &[Planned], (json, markdown): (bool, bool)) -> Result<String> {
+    if json {
+        return text::document(all);
+    }
+    let one = if markdown { text::markdown } else { text::table };
+    Ok(all.iter().map(one).collect::<Vec<_>>().join("\n"))
+}
+
 /// Plans one tenant, and keeps the difference where there is one: see [`planned`].
 ///
 /// # Errors
@@ -160,10 +181,10 @@ pub fn plan(
     database: &mut Database,
     candidate: &TenantConfig,
     git_commit: Option<&str>,
-    range: store::Range,
+    scope: Scope<'_>,
 ) -> Result<Planned> {
     let mut view = store::view(&mut database.client)?;
-    let planned = planned(&mut view, candidate, range)?;
+    let planned = planned(&mut view, candidate, scope)?;
     view.commit()?;
     if !planned.units.is_empty() {
         let row = PlanRow {
@@ -186,17 +207,21 @@ pub fn plan(
 pub fn planned(
     view: &mut Transaction<'_>,
     candidate: &TenantConfig,
-    range: store::Range,
+    scope: Scope<'_>,
 ) -> Result<Planned> {
     let tenant = &candidate.tenant;
-    let visible = store::visible_units(view, tenant, None, range)?;
+    let visible = store::visible_units(view, tenant, scope.source, scope.range)?;
+    let pinned = BTreeSet::from_iter(store::pinned(view, tenant, scope.range)?);
     let (mut difference, mut notes) = (Difference::default(), Notes::default());
-    let (mut units, mut digest) = (Vec::new(), blake3::Hasher::new());
+    let (mut units, mut left) = (Vec::new(), 0);
     let mut programs: BTreeMap<SourceId, Arc<Program>> = BTreeMap::new();
     for unit in &visible {
         let before = store::unit_sums(view, unit)?;
-        let again = notes.can_be_planned(view, candidate, unit)?
-            && candidate.rules_hash(&unit.source, unit.date)? != unit.rules;
+        let is_pinned = pinned.contains(&(unit.source.to_string(), unit.date.to_string()));
+        left += usize::from(is_pinned);
+        let again = !is_pinned
+            && notes.can_be_planned(view, candidate, unit)?
+            && (scope.every || candidate.rules_hash(&unit.source, unit.date)? != unit.rules);
         for (key, sum) in before {
             let moved = difference.of(key)?;
             moved.before.merge(&sum);
@@ -219,16 +244,18 @@ pub fn planned(
             difference.of(key_of(&row))?.after.add(row.money.amount);
             Ok(())
         })?;
-        let planned = PlannedUnit {
+        units.push(PlannedUnit {
             source: unit.source.to_string(),
             date: unit.date.to_string(),
             lines_hash: unit.lines_hash,
             rows_hash: outcome.hash,
             rows: outcome.rows,
-        };
-        let texts = [planned.source.as_str(), &planned.date];
-        digest.update(&Hash128::of_texts(texts).0).update(&outcome.hash.0);
-        units.push(planned);
+        });
+    }
+    if left > 0 {
+        notes.texts.push(format!(
+            "{left} dates are pinned to rules of a former time, and stay as they are until `apportion unpin`"
+        ));
     }
     for (code, (all, _)) in difference.totals() {
         ensure!(
@@ -237,9 +264,19 @@ pub fn planned(
             all.delta()
         );
     }
-    let digest = Hash128::finish(&digest.finalize());
-    let (tenant, visible) = (tenant.clone(), visible.len());
-    Ok(Planned { tenant, visible, units, notes: notes.texts, difference, digest })
+    let (tenant, visible, digest) = (tenant.clone(), visible.len(), digest(&units));
+    Ok(Planned { tenant, visible, units, notes: notes.texts, difference, digest, done: false })
+}
+
+/// Of these rows: equal digests, equal rows.
+#[must_use]
+pub fn digest(units: &[PlannedUnit]) -> Hash128 {
+    let mut digest = blake3::Hasher::new();
+    for unit in units {
+        let texts = [unit.source.as_str(), &unit.date];
+        digest.update(&Hash128::of_texts(texts).0).update(&unit.rows_hash.0);
+    }
+    Hash128::finish(&digest.finalize())
 }
 
 fn key_of(row: &Recomputed<'_>) -> RowKey {

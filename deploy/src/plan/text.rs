@@ -40,12 +40,16 @@ fn coverage(planned: &Planned) -> Vec<(&str, [String; 2], Moved)> {
 /// What it covers, in one line.
 fn scope(planned: &Planned) -> String {
     let (units, all) = (planned.units.len(), planned.visible);
+    let (of, were) = match planned.done {
+        true => ("dates", "were calculated"),
+        false => ("visible dates", "would be calculated"),
+    };
     let dates = planned.units.iter().map(|unit| unit.date.as_str());
     match (dates.clone().min(), dates.max()) {
         (Some(first), Some(last)) => {
-            format!("{units} of {all} visible dates would be calculated again, {first} to {last}")
+            format!("{units} of {all} {of} {were} again, {first} to {last}")
         }
-        _ => format!("none of {all} visible dates would be calculated again"),
+        _ => format!("none of {all} {of} {were} again"),
     }
 }
 
@@ -84,7 +88,12 @@ pub fn table(planned: &Planned) -> String {
 /// For a comment on a pull request.
 #[must_use]
 pub fn markdown(planned: &Planned) -> String {
-    let mut text = format!("### Apportion plan: {}\n\n{}.\n", planned.tenant, scope(planned));
+    let mut text = format!(
+        "### Apportion {}: {}\n\n{}.\n",
+        if planned.done { "replay" } else { "plan" },
+        planned.tenant,
+        scope(planned)
+    );
     for note in &planned.notes {
         text.push_str(&format!("\n> {note}\n"));
     }
@@ -166,7 +175,7 @@ pub fn document(all: &[Planned]) -> Result<String> {
                 (code.to_owned(), value)
             })
             .collect();
-        json!({"tenant": planned.tenant, "digest": planned.digest.to_string(), "visible": planned.visible,
+        json!({"tenant": planned.tenant, "done": planned.done, "digest": planned.digest.to_string(), "visible": planned.visible,
             "notes": planned.notes, "units": planned.units, "owners": owners, "rules": rules,
             "differences": differences, "totals": totals})
     };

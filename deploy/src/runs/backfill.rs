@@ -1,15 +1,13 @@
 //! `apportion backfill`: dates that are gathered again because a person asks for it.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::Result;
 use clap::Args;
 use proto::ids::{SourceId, TenantId};
 use proto::time::UnitDate;
 
-use super::{text, wait};
-use crate::reach::Reach;
+use super::ask::{Asking, Of, What, check};
+use super::text;
 use crate::say::say;
-use crate::store::{self, Asked};
-use crate::wiring;
 
 /// `backfill`.
 #[derive(Debug, Args)]
@@ -26,15 +24,9 @@ pub struct Backfill {
     /// Last date, inclusive
     #[arg(long, value_name = "DATE")]
     pub to: UnitDate,
-    /// Do not wait for it
-    #[arg(long)]
-    pub detach: bool,
-    /// Who asks, for the record
-    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
-    pub by: String,
-    /// Which database.
+    /// By whom.
     #[command(flatten)]
-    pub reach: Reach,
+    pub asking: Asking,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
@@ -46,40 +38,12 @@ impl Backfill {
     /// # Errors
     /// When there is no such source, no coordinator that could do it, or the database cannot be used.
     pub fn run(self) -> Result<u8> {
-        let Self { tenant, source, from, to, .. } = &self;
-        ensure!(from <= to, "--from {from} is after --to {to}: no date lies between them");
-        let mut database = self.reach.database()?;
-        let mut view = store::view(&mut database.client)?;
-        let known = store::sources_of(&mut view, tenant.as_str())?;
-        if known.is_empty() {
-            bail!("there is no tenant {tenant} in force: `apportion status` shows them");
-        }
-        ensure!(
-            known.iter().any(|id| id == source.as_str()),
-            "{tenant} has no source {source} in force: it has {}",
-            known.join(", ")
-        );
-        let led = store::leader(&mut view)?.is_some_and(|leader| leader.alive);
-        view.commit()?;
-        ensure!(
-            led || self.detach,
-            "no coordinator leads: start `apportion up`, or give --detach to have the next one do it"
-        );
-        let run = format!("backfill-{}", wiring::new_run());
-        let asked = Asked {
-            run: &run,
-            tenant: tenant.as_str(),
-            source: source.as_str(),
-            range: (from.to_string(), to.to_string()),
-            by: &self.by,
-        };
-        store::ask_for_gather(&mut database.client, &asked)?;
-        if !self.detach {
-            eprintln!("{run} is asked for; it goes on when this is interrupted");
-            wait::wait(&mut database.client, &run)?;
-        }
-        let mut view = store::view(&mut database.client)?;
-        let Some(whole) = store::run_whole(&mut view, &run)? else { bail!("{run} is gone") };
+        let mut database = self.asking.reach.database()?;
+        let range = (self.from, self.to);
+        let of = Of { tenant: &self.tenant, source: Some(&self.source), range };
+        check(&mut database, of)?;
+        let what = What { kind: "gather", name: "backfill", rules: None };
+        let whole = self.asking.ask(&mut database, what, of)?;
         say(&if self.json { text::shown_json(&whole)? } else { text::shown(&whole) })?;
         Ok(u8::from(whole.0.status == "failed"))
     }

@@ -1,7 +1,12 @@
-//! `apportion runs`: what was done, when and for whom; and what persons ask for: `apportion backfill`.
+//! `apportion runs`: what was done, when and for whom; and what persons ask for: `apportion backfill`, `replay` and
+//! `unpin`.
 
+mod ask;
 mod backfill;
+mod replay;
+mod result;
 mod text;
+mod unpin;
 mod wait;
 
 use anyhow::{Context, Result};
@@ -12,6 +17,8 @@ use crate::reach::Reach;
 use crate::say::say;
 use crate::store;
 pub use backfill::Backfill;
+pub use replay::Replay;
+pub use unpin::Unpin;
 
 /// `runs`.
 #[derive(Debug, Args)]
@@ -32,6 +39,8 @@ pub enum RunsCommand {
     List(Listing),
     /// Show one run: its steps with counts and durations, and its dates
     Show(Show),
+    /// Print what a replay moved: the difference between what was visible before it and what it made visible
+    Difference(Differing),
 }
 
 /// `runs list`.
@@ -65,6 +74,17 @@ pub struct Show {
     pub json: bool,
 }
 
+/// `runs difference`.
+#[derive(Debug, Args)]
+pub struct Differing {
+    /// The run.
+    #[command(flatten)]
+    pub show: Show,
+    /// Print Markdown, fit for a pull request
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+}
+
 impl Runs {
     /// Whether it is asked for one JSON document.
     #[must_use]
@@ -72,6 +92,7 @@ impl Runs {
         match &self.command {
             Some(RunsCommand::List(list)) => list.json,
             Some(RunsCommand::Show(show)) => show.json,
+            Some(RunsCommand::Difference(differing)) => differing.show.json,
             None => self.list.json,
         }
     }
@@ -83,7 +104,10 @@ impl Runs {
     pub fn run(self) -> Result<u8> {
         match self.command {
             Some(RunsCommand::List(list)) => list.run(),
-            Some(RunsCommand::Show(show)) => show.run(),
+            Some(RunsCommand::Show(show)) => show.run(None),
+            Some(RunsCommand::Difference(differing)) => {
+                differing.show.run(Some(differing.markdown))
+            }
             None => self.list.run(),
         }
     }
@@ -101,13 +125,19 @@ impl Listing {
 }
 
 impl Show {
-    fn run(self) -> Result<u8> {
+    /// Prints the run itself, or what it moved, as Markdown or not.
+    fn run(self, difference: Option<bool>) -> Result<u8> {
         let mut database = self.reach.database()?;
         let mut view = store::view(&mut database.client)?;
         let whole = store::run_whole(&mut view, &self.run)?.with_context(|| {
             format!("there is no run {}: `apportion runs list` shows them", self.run)
         })?;
-        say(&if self.json { text::shown_json(&whole)? } else { text::shown(&whole) })?;
+        let said = match (difference, self.json) {
+            (Some(markdown), json) => result::told(&mut view, &whole, (json, markdown))?,
+            (None, true) => text::shown_json(&whole)?,
+            (None, false) => text::shown(&whole),
+        };
+        say(&said)?;
         Ok(0)
     }
 }

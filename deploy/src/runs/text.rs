@@ -129,6 +129,7 @@ mod tests {
             before: 3,
             generation,
             settled: true,
+            restored: false,
             error: error.map(str::to_owned),
         };
         let steps =

@@ -10,6 +10,7 @@ mod guard;
 mod near;
 mod plan;
 mod progress;
+mod replay;
 mod retention;
 mod runs;
 mod sources;
@@ -28,11 +29,12 @@ pub use guard::{MissingItem, Population, decide, missing, populations};
 pub use near::{dates_of, dates_of_line, names_of};
 pub use plan::{PlanRow, PlannedUnit, PlannedVisible, planned, plans_like, save_plan};
 pub use progress::{Progress, progress};
+pub use replay::{Replayed, pinned, replayed};
 pub use retention::{Kept, kept, removed_on};
-pub use runs::{
-    Asked, Run, RunStep, RunUnit, WholeRun, ask_for_gather, run_whole, runs, sources_of,
+pub use runs::{Asked, Run, RunStep, RunUnit, WholeRun, ask, run_whole, runs, sources_of};
+pub use sources::{
+    Leader, RunRow, SourceRow, Work, config_in_force, leader, run, sources, tasks, work,
 };
-pub use sources::{Leader, RunRow, SourceRow, Work, leader, run, sources, tasks, work};
 pub use totals::{
     SourceKey, Stored, UnitCount, allocated, counts, lines, quarantined_amounts, received,
 };

@@ -13,9 +13,9 @@ const MOMENT: &str = "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'";
 pub struct Run {
     /// Its id.
     pub run: String,
-    /// `session` or `gather`.
+    /// `session`, `gather`, `replay` or `unpin`.
     pub kind: String,
-    /// `schedule`, `manual` or `api`.
+    /// `schedule`, `manual`, `api` or `replay`.
     pub trigger: String,
     /// `requested`, `running`, `done` or `failed`.
     pub status: String,
@@ -69,6 +69,8 @@ pub struct RunUnit {
     pub generation: Option<i64>,
     /// Whether nothing is waited for any more: it is visible and emitted, or given up.
     pub settled: bool,
+    /// Whether the ledger's archive served it, because the stream holds its batches no more.
+    pub restored: bool,
     /// Why it was given up.
     pub error: Option<String>,
 }
@@ -81,12 +83,18 @@ pub type WholeRun = (Run, Vec<RunStep>, Vec<RunUnit>);
 pub struct Asked<'a> {
     /// Name of the new run.
     pub run: &'a str,
+    /// `gather`, `replay` or `unpin`.
+    pub kind: &'a str,
     /// Whose.
     pub tenant: &'a str,
-    /// Of which source.
-    pub source: &'a str,
+    /// Of which source; `None`: of all.
+    pub source: Option<&'a str>,
     /// First and last date.
     pub range: (String, String),
+    /// Of a replay: `current` or `as-of`.
+    pub rules: Option<&'a str>,
+    /// Of a replay as-of: the moment.
+    pub rules_at: Option<&'a str>,
     /// Who asks.
     pub by: &'a str,
 }
@@ -145,7 +153,7 @@ pub fn run_whole(txn: &mut Transaction<'_>, id: &str) -> Result<Option<WholeRun>
         items: row.get(3),
     };
     let sql =
-        "select source, date::text, before_generation, generation, settled_at is not null, error
+        "select source, date::text, before_generation, generation, settled_at is not null, restored, error
                from run_units where run_id = $1 order by source, date";
     let units = txn.query(sql, &[&id]).context("cannot list the run's dates")?;
     let unit = |row: &Row| RunUnit {
@@ -154,7 +162,8 @@ pub fn run_whole(txn: &mut Transaction<'_>, id: &str) -> Result<Option<WholeRun>
         before: row.get(2),
         generation: row.get(3),
         settled: row.get(4),
-        error: row.get(5),
+        restored: row.get(5),
+        error: row.get(6),
     };
     let (steps, units) = (steps.iter().map(step).collect(), units.iter().map(unit).collect());
     Ok(Some((run_of(&row), steps, units)))
@@ -167,12 +176,15 @@ pub fn sources_of(txn: &mut Transaction<'_>, tenant: &str) -> Result<Vec<String>
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Writes down that a person wants dates gathered again; the coordinator takes it up.
-pub fn ask_for_gather(client: &mut Client, asked: &Asked<'_>) -> Result<()> {
-    let sql = "insert into pipeline_runs (run_id, trigger, kind, status, tenant, source, from_date, to_date, started_by)
-               values ($1, 'manual', 'gather', 'requested', $2, $3, $4::text::date, $5::text::date, $6)";
-    let Asked { run, tenant, source, range: (from, to), by } = asked;
-    let values: [&(dyn ToSql + Sync); 6] = [run, tenant, source, from, to, by];
+/// Writes down what a person wants; the coordinator takes it up.
+pub fn ask(client: &mut Client, asked: &Asked<'_>) -> Result<()> {
+    let sql = "insert into pipeline_runs (run_id, trigger, kind, status, tenant, source, from_date, to_date, started_by,
+                 rules, rules_at)
+               values ($1, case when $2 = 'replay' then 'replay' else 'manual' end, $2, 'requested', $3, $4,
+                 $5::text::date, $6::text::date, $7, $8, $9::text::timestamptz)";
+    let Asked { run, kind, tenant, source, range: (from, to), rules, rules_at, by } = asked;
+    let values: [&(dyn ToSql + Sync); 9] =
+        [run, kind, tenant, source, from, to, by, rules, rules_at];
     client.execute(sql, &values).context("cannot write the request down")?;
     Ok(())
 }

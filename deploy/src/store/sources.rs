@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use postgres::{Row, Transaction};
 use proto::config::TenantConfig;
+use proto::ids::TenantId;
 use proto::line::Measure;
 
 use super::{EMISSION_DUE, SourceKey};
@@ -117,6 +118,14 @@ fn warnings(text: &str) -> Result<Vec<(String, u64)>> {
     }
     let warnings: Vec<Warning> = serde_json::from_str(text)?;
     Ok(warnings.into_iter().map(|warning| (warning.text, warning.count)).collect())
+}
+
+/// The configuration in force of a tenant.
+pub fn config_in_force(txn: &mut Transaction<'_>, tenant: &TenantId) -> Result<TenantConfig> {
+    let sql = "select config_hash from tenants where tenant = $1";
+    let row = txn.query_opt(sql, &[&tenant.as_str()])?;
+    let row = row.with_context(|| format!("no configuration of {tenant} is in force"))?;
+    super::config_version(txn, tenant, super::unit::hash(row.get(0))?)
 }
 
 /// The measure that each source's `cost` names, from the configurations in force.

@@ -49,36 +49,43 @@ pub fn visible_units(
     source: Option<&SourceId>,
     (from, to): Range,
 ) -> Result<Vec<VisibleUnit>> {
-    let sql = "
-        select c.source, c.date::text, c.generation, c.lines_generation, c.resolution_generation, c.lines, c.lines_hash,
-          c.rows, c.rows_hash, c.rules, c.config
-        from pipeline_state p
+    let sql = format!(
+        "select {COLUMNS} from pipeline_state p
         join source_state s using (tenant, source)
         join commits c on c.tenant = p.tenant and c.source = p.source and c.date = p.date
           and c.generation = p.visible_generation
         where p.tenant = $1 and p.source = coalesce($2, p.source) and s.in_force
           and p.date >= coalesce($3::text::date, p.date) and p.date <= coalesce($4::text::date, p.date)
-        order by c.source, c.date";
+        order by c.source, c.date"
+    );
     let day = |date: Option<UnitDate>| date.map(|date| date.to_string());
     let source = source.map(SourceId::as_str);
-    let rows = txn.query(sql, &[&tenant.as_str(), &source, &day(from), &day(to)]);
-    let one = |row: &Row| -> Result<_> {
-        Ok(VisibleUnit {
-            tenant: tenant.clone(),
-            source: SourceId::parse(row.get(0)).context("a stored source id is none")?,
-            date: row.get::<_, &str>(1).parse().context("a stored date is none")?,
-            generation: row.get(2),
-            lines_generation: row.get(3),
-            resolution_generation: row.get(4),
-            lines: row.get(5),
-            lines_hash: hash(row.get(6))?,
-            rows: row.get(7),
-            rows_hash: hash(row.get(8))?,
-            rules: hash(row.get(9))?,
-            config: hash(row.get(10))?,
-        })
-    };
-    rows.context("cannot list visible dates")?.iter().map(one).collect()
+    let rows = txn.query(&sql, &[&tenant.as_str(), &source, &day(from), &day(to)]);
+    let rows = rows.context("cannot list visible dates")?;
+    rows.iter().map(|row| committed(tenant, row)).collect()
+}
+
+/// Of `commits c`: what [`committed`] reads.
+pub(super) const COLUMNS: &str =
+    "c.source, c.date::text, c.generation, c.lines_generation, c.resolution_generation,
+    c.lines, c.lines_hash, c.rows, c.rows_hash, c.rules, c.config";
+
+/// A generation of a unit that is or was visible.
+pub(super) fn committed(tenant: &TenantId, row: &Row) -> Result<VisibleUnit> {
+    Ok(VisibleUnit {
+        tenant: tenant.clone(),
+        source: SourceId::parse(row.get(0)).context("a stored source id is none")?,
+        date: row.get::<_, &str>(1).parse().context("a stored date is none")?,
+        generation: row.get(2),
+        lines_generation: row.get(3),
+        resolution_generation: row.get(4),
+        lines: row.get(5),
+        lines_hash: hash(row.get(6))?,
+        rows: row.get(7),
+        rows_hash: hash(row.get(8))?,
+        rules: hash(row.get(9))?,
+        config: hash(row.get(10))?,
+    })
 }
 
 /// A stored 128-bit hash.
@@ -101,7 +108,7 @@ pub struct RowKey {
     pub currency: String,
 }
 
-/// The visible rows of a unit, added up.
+/// The rows of a generation of a unit, added up.
 pub fn unit_sums(
     txn: &mut Transaction<'_>,
     unit: &VisibleUnit,

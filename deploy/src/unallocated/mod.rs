@@ -25,7 +25,7 @@ use proto::money::ExactSum;
 use proto::time::UnitDate;
 
 use crate::configuration;
-use crate::plan;
+use crate::plan::{self, Scope};
 use crate::reach::Reach;
 use crate::recompute::recompute;
 use crate::say::say;
@@ -99,8 +99,8 @@ impl Unallocated {
         let tenant = config.tenants.get(&self.tenant);
         let tenant = tenant
             .with_context(|| format!("{} has no tenant {}", folder.display(), self.tenant))?;
-        let range = (self.from, self.to);
-        let as_it_is = plan::planned(view, tenant, range)?;
+        let scope = Scope { range: (self.from, self.to), ..Scope::default() };
+        let as_it_is = plan::planned(view, tenant, scope)?;
         ensure!(
             as_it_is.units.is_empty(),
             "the files in {} are not what is visible ({} dates differ): `apportion plan` shows how, `apportion run --once` \
@@ -110,7 +110,7 @@ impl Unallocated {
         );
         let mut suggested = Vec::new();
         for suggestion in suggest::suggest(tenant, evidence) {
-            let planned = plan::planned(view, &suggest::with(tenant, &suggestion.change), range)?;
+            let planned = plan::planned(view, &suggest::with(tenant, &suggestion.change), scope)?;
             let moves: BTreeMap<String, ExactSum> = planned
                 .difference
                 .totals()

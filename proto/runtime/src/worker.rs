@@ -28,6 +28,8 @@ use crate::process::{Process, ProcessError, Shutdown};
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// How long one pull waits for a live task before a replay task is looked for.
 const PULL_WAIT: Duration = Duration::from_secs(1);
+/// Live work is looked for so often while replays take all the slots that they may.
+const LIVE_LOOK: Duration = Duration::from_millis(100);
 /// Pause after the server could not be asked.
 const TROUBLE_PAUSE: Duration = Duration::from_millis(250);
 /// A transient failure is tried again by redelivery this often before it is reported.
@@ -203,6 +205,8 @@ impl<W: Worker> Pump<W> {
     async fn run(self) {
         let mut tasks = JoinSet::new();
         let (release, released) = Shutdown::channel();
+        // While replays keep coming, nobody waits for live work before the next of them.
+        let mut wait = PULL_WAIT;
         while !self.shutdown.is_asked() {
             while tasks.try_join_next().is_some() {}
             let slot = tokio::select! {
@@ -211,14 +215,27 @@ impl<W: Worker> Pump<W> {
             };
             let Ok(slot) = slot else { break };
             let pulled = tokio::select! {
-                pulled = self.pull(Lane::Live, PULL_WAIT) => pulled,
+                pulled = self.pull(Lane::Live, wait) => pulled,
                 () = self.shutdown.asked() => break,
             };
             let (message, replay) = match pulled {
                 Some(message) => (Some(message), None),
                 None => match Arc::clone(&self.replay_slots).try_acquire_owned() {
-                    Ok(replay) => (self.pull(Lane::Replay, Duration::ZERO).await, Some(replay)),
-                    Err(_) => (None, None),
+                    Ok(replay) => {
+                        let pulled = self.pull(Lane::Replay, Duration::ZERO).await;
+                        wait = if pulled.is_some() { Duration::ZERO } else { PULL_WAIT };
+                        (pulled, Some(replay))
+                    }
+                    // As many replays as there may be: one of them ends, or live work comes.
+                    Err(_) => {
+                        tokio::select! {
+                            _ = self.replay_slots.acquire() => {}
+                            () = tokio::time::sleep(LIVE_LOOK) => {}
+                            () = self.shutdown.asked() => break,
+                        }
+                        wait = Duration::ZERO;
+                        (None, None)
+                    }
                 },
             };
             let Some(message) = message else { continue };

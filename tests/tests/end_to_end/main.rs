@@ -37,6 +37,7 @@ mod plan;
 mod provider_columns;
 mod reconcile;
 mod refused;
+mod replay;
 mod retention;
 mod runs;
 mod shared;

@@ -117,6 +117,14 @@ impl Desk {
         self.run_again(run).await;
     }
 
+    /// Another run starts over the same state, with a rule that gives everything to one owner.
+    pub async fn run_rules(&mut self, run: &str, owner: &str) {
+        let rule = format!(
+            "csv: {{ dir: out }}\nallocation:\n  - {{ id: all, chain: [{{ fixed: {{ {owner}: 100 }} }}] }}"
+        );
+        self.run_with(run, &rule).await;
+    }
+
     pub async fn sweep(&mut self) {
         self.leader.sweep().await.unwrap();
     }
@@ -329,7 +337,7 @@ impl Desk {
     /// The ledger's last statement.
     pub async fn flip(&self, date: &str, generation: Generation) -> u64 {
         let sql = "update pipeline_state set visible_generation = $2, visible_rows = 1,
-                     visible_lines_hash = lines_hash
+                     visible_lines_hash = lines_hash, visible_rules = wanted_rules_hash
                    where date = $1::text::date and wanted_generation = $2 and visible_generation < $2";
         self.store.client().await.unwrap().execute(sql, &[&date, &generation.0]).await.unwrap()
     }

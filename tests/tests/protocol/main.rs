@@ -16,6 +16,8 @@ mod late;
 #[cfg(test)]
 mod removal;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod resolve;
 mod restore;
 #[cfg(test)]
