@@ -7,6 +7,7 @@
 //! gathered    resolve_sent      -> resolving
 //! gathered    allocate_sent     -> allocating
 //! gathered    quarantine        -> quarantined
+//! gathered    replay_given_up   -> visible
 //! resolving   inputs_changed    -> gathered
 //! resolving   resolved          -> gathered
 //! resolving   resolved_equal    -> visible
@@ -30,6 +31,7 @@
 //! waiting     inputs_changed    -> gathered
 //! waiting     restore_sent      -> restoring
 //! waiting     republished       -> gathered
+//! waiting     replay_given_up   -> visible
 //! restoring   inputs_changed    -> gathered
 //! restoring   failed            -> waiting
 //! restoring   restored          -> gathered
