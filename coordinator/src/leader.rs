@@ -78,10 +78,18 @@ impl Leader {
         self
     }
 
-    /// As after a long while: the next sweep looks at everything that it looks at only from time to time.
-    pub fn look_again(&mut self) {
-        (self.emissions_hinted, self.drivers_hinted) = (true, true);
-        (self.emissions_compared, self.runs_looked) = (None, None);
+    /// As if `time` had passed for this leader: what it looks at only from time to time is due the sooner.
+    pub fn time_passed(&mut self, time: Duration) {
+        let sooner = |at: Instant| at.checked_sub(time);
+        // Before this machine was started is as good as never.
+        (self.emissions_hinted, self.drivers_hinted) = (
+            self.emissions_hinted || sooner(self.emissions_looked).is_none(),
+            self.drivers_hinted || sooner(self.drivers_looked).is_none(),
+        );
+        self.emissions_looked = sooner(self.emissions_looked).unwrap_or(self.emissions_looked);
+        self.drivers_looked = sooner(self.drivers_looked).unwrap_or(self.drivers_looked);
+        self.emissions_compared = self.emissions_compared.and_then(sooner);
+        self.runs_looked = self.runs_looked.and_then(sooner);
     }
 
     /// Puts configurations in force. Gives the number of units that became due.

@@ -40,6 +40,8 @@ const RUNS_EVERY: Duration = Duration::from_secs(10);
 const COMPARE_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Windows of drivers, and weights, that are removed at a time because nothing uses them.
 const DRIVERS_TIDY_MAX: i64 = 10_000;
+/// Dates that are found at a time not to be emitted any more.
+const EMITTED_MAX: i64 = 20_000;
 /// Of every emitter, this many of the newest dates are compared.
 const COMPARE_MAX: i64 = 400;
 /// Units and emissions looked at in one sweep.
@@ -84,6 +86,7 @@ impl Leader {
         if compare {
             self.retain(&txn).await?;
             StateStore::emissions_compare_in_txn(&txn, COMPARE_MAX).await?;
+            StateStore::units_emitted_sweep_in_txn(&txn, EMITTED_MAX).await?;
             StateStore::removals_compare_in_txn(&txn).await?;
             StateStore::runs_forget_in_txn(&txn, FORGET_MAX).await?;
             StateStore::drivers_tidy_in_txn(&txn, DRIVERS_TIDY_MAX).await?;

@@ -211,6 +211,8 @@ impl Leader {
                 for unit in &units {
                     StateStore::emission_done_in_txn(txn, at, header.generation, unit).await?;
                 }
+                let dates: Vec<String> = units.iter().map(|unit| unit.date.to_string()).collect();
+                StateStore::units_emitted_in_txn(txn, at, &dates).await?;
                 for of_one in units.chunk_by(|a, b| a.emitter == b.emitter) {
                     let Some(first) = of_one.first() else { continue };
                     let mut counted = StepDone::default();
@@ -345,6 +347,7 @@ impl Leader {
             return Ok(());
         }
         after.visible += generations.len() as u64;
+        StateStore::units_emitted_in_txn(txn, at, counted.dates()).await?;
         StateStore::run_units_in_txn(txn, &self.run, generations.len()).await?;
         StateStore::run_step_in_txn(txn, at, &Step::Commit, &counted).await?;
         StateStore::run_visible_in_txn(txn, at, &counted, &generations).await

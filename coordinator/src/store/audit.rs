@@ -48,6 +48,11 @@ impl StepDone {
         self.dates.push(date.to_string());
         self.items.push(i64::try_from(items).unwrap_or(i64::MAX));
     }
+    /// The dates.
+    #[must_use]
+    pub fn dates(&self) -> &[String] {
+        &self.dates
+    }
 }
 
 /// Of `run_units u`: every emitter in force has carried outside what became visible, or something newer.
@@ -256,12 +261,14 @@ impl StateStore {
         txn: &Transaction<'_>,
         limit: i64,
     ) -> Result<u64, StateError> {
-        let sql = "delete from pipeline_runs where run_id in (select run_id from pipeline_runs
-                     where started_at < now() - interval '7 days' and ended_at is not null
-                       and (started_at < now() - interval '400 days'
-                         or kind = 'gather' and trigger = 'schedule' and status = 'done' and units = 0)
-                     order by started_at limit $1)";
-        execute(txn, "forget old runs", sql, &[&limit]).await
+        let sql = format!(
+            "delete from pipeline_runs where run_id = any(array(select run_id from pipeline_runs
+               where started_at < now() - interval '7 days' and ended_at is not null
+                 and (started_at < now() - interval '400 days'
+                   or kind = 'gather' and trigger = 'schedule' and status = 'done' and units = 0)
+               order by started_at limit {limit}))"
+        );
+        execute(txn, "forget old runs", &sql, &[]).await
     }
 
     /// Ends the runs that wait for nothing any more.

@@ -48,7 +48,9 @@ impl StateStore {
         lead_check_in_txn(&txn, self.epoch).await?;
         execute(&txn, "take sources out of force", "update source_state set in_force = false", &[])
             .await?;
-        execute(&txn, "take emitters out of force", "delete from emitters", &[]).await?;
+        let tenants: Vec<&str> = configs.iter().map(|entry| entry.config.tenant.as_str()).collect();
+        let sql = "delete from emitters where tenant <> all($1)";
+        execute(&txn, "take emitters out of force", sql, &[&tenants]).await?;
         let mut due = 0;
         for entry in configs {
             let tenant = &entry.config.tenant;
@@ -71,11 +73,17 @@ impl StateStore {
             execute(&txn, "put a tenant in force", sql, &[&tenant.as_str(), &digest, &days, &hold])
                 .await?;
             Self::config_history_put_in_txn(&txn, tenant, entry.hash).await?;
+            let ids: Vec<&str> = entry.config.emitters.iter().map(|e| e.id.as_str()).collect();
+            let sql = "delete from emitters where tenant = $1 and emitter <> all($2)";
+            let what = "take emitters out of force";
+            let mut otherwise = execute(&txn, what, sql, &[&tenant.as_str(), &ids]).await?;
             for emitter in &entry.config.emitters {
                 let digest = Hash128::of(&pack(emitter)?);
                 let sql =
-                    "insert into emitters (tenant, emitter, kind, hash, monthly, lookback_days)
-                           values ($1, $2, $3, $4, $5, $6)";
+                    "insert into emitters as e (tenant, emitter, kind, hash, monthly, lookback_days)
+                           values ($1, $2, $3, $4, $5, $6)
+                           on conflict (tenant, emitter) do update set kind = $3, hash = $4, monthly = $5, lookback_days = $6
+                           where (e.kind, e.hash, e.monthly, e.lookback_days) is distinct from ($3, $4, $5, $6)";
                 let (tenant, id, digest) =
                     (tenant.as_str(), emitter.id.as_str(), digest.0.as_slice());
                 let monthly = emitter.file_name().is_monthly();
@@ -83,7 +91,10 @@ impl StateStore {
                 let lookback = emitter.lookback_days.map(|days| days.min(3_660_000) as i32);
                 let parameters: [&(dyn ToSql + Sync); 6] =
                     [&tenant, &id, &emitter.kind, &digest, &monthly, &lookback];
-                execute(&txn, "put an emitter in force", sql, &parameters).await?;
+                otherwise += execute(&txn, "put an emitter in force", sql, &parameters).await?;
+            }
+            if otherwise > 0 {
+                Self::emitters_changed_in_txn(&txn, tenant).await?;
             }
             for source in &entry.config.sources {
                 let sql = "insert into source_state (tenant, source, kind) values ($1, $2, $3)

@@ -55,6 +55,8 @@ pub(super) const IN_LOOKBACK: &str = "in_lookback(p.date, e.lookback_days, e.mon
 /// Of `pipeline_state p`: no file of the source is being taken away. One that is written meanwhile would be taken for it.
 const UNTOUCHED: &str = "not exists (select from emitted_files f
     where f.tenant = p.tenant and f.source = p.source and f.task is not null)";
+/// Of `pipeline_state p`: something may be due of it. Others are not looked at, however many there are.
+pub(super) const UNEMITTED: &str = "p.unemitted";
 /// Of [`TABLES`]: what is visible does not lie outside yet, or is to be compared with what does.
 const DUE: &str = "p.visible_generation > 0 and in_lookback(p.date, e.lookback_days, e.monthly)
     and (r.generation is null or r.generation < p.visible_generation or r.emitter_hash is distinct from e.hash
@@ -85,8 +87,16 @@ fn due(row: &Row) -> Result<EmissionDue, StateError> {
     })
 }
 
+/// Of `pipeline_state p`: no emitter is to carry it outside, as [`DUE`] says it.
+const EMITTED: &str = "not exists (select from emitters e
+    left join emission_records r on r.tenant = p.tenant and r.source = p.source and r.date = p.date
+      and r.emitter = e.emitter
+    where e.tenant = p.tenant and p.visible_generation > 0 and in_lookback(p.date, e.lookback_days, e.monthly)
+      and (r.generation is null or r.generation < p.visible_generation or r.emitter_hash is distinct from e.hash
+        or r.compare))";
+
 impl StateStore {
-    /// Up to `limit` emissions that are due, in order; none of the tenants `busy`.
+    /// Up to `limit` emissions that are due, by tenant, source and emitter; none of the tenants `busy`.
     pub(crate) async fn emissions_due_in_txn(
         txn: &Transaction<'_>,
         limit: i64,
@@ -94,11 +104,18 @@ impl StateStore {
     ) -> Result<Vec<EmissionDue>, StateError> {
         let sql = format!(
             "select {COLUMNS} from {TABLES}
-             where not e.monthly and s.in_force and {DUE} and r.task is null and {UNTOUCHED}
+             where {UNEMITTED} and not e.monthly and s.in_force and {DUE} and r.task is null and {UNTOUCHED}
                and coalesce(r.next_attempt_at, now()) <= now() and p.tenant <> all($2)
-             order by p.replay, p.tenant, p.source, e.emitter, p.date limit $1"
+             order by p.replay, p.tenant, p.source, p.date, e.emitter limit $1"
         );
-        query(txn, "list due emissions", &sql, &[&limit, &busy]).await?.iter().map(due).collect()
+        let rows = query(txn, "list due emissions", &sql, &[&limit, &busy]).await?;
+        let mut dues = rows.iter().map(due).collect::<Result<Vec<_>, _>>()?;
+        let place = |due: &EmissionDue| {
+            let of = (due.tenant.clone(), due.source.clone(), due.emitter.clone());
+            (due.lane == Lane::Replay, of, due.unit.date)
+        };
+        dues.sort_by_cached_key(place);
+        Ok(dues)
     }
 
     /// The same of emitters whose outputs hold a month: all visible dates of up to `limit` months of which one is due
@@ -116,11 +133,17 @@ impl StateStore {
         }
         // A date that failed is not waited for: what is visible of the month is true without it.
         let sql = format!(
-            "with months as (
+            "with touched as (
+               select distinct p.tenant, p.source, e.emitter, date_trunc('month', p.date)::date as month
+               from emitters e join pipeline_state p using (tenant)
+               where e.monthly and {UNEMITTED} and p.tenant <> all($2)),
+             months as (
                select p.tenant, p.source, e.emitter, date_trunc('month', p.date)::date as month,
                  min(p.visible_at) filter (where {DUE}) as since
                from {TABLES}
-               where e.monthly and s.in_force and p.visible_generation > 0 and p.tenant <> all($2) and {UNTOUCHED}
+               join touched m on m.tenant = p.tenant and m.source = p.source and m.emitter = e.emitter
+                 and p.date >= m.month and p.date < m.month + interval '1 month'
+               where e.monthly and s.in_force and p.visible_generation > 0 and {UNTOUCHED}
                group by 1, 2, 3, 4
                having bool_or({DUE} and coalesce(r.next_attempt_at, now()) <= now()) and bool_and(r.task is null)),
              ready as (
@@ -157,17 +180,64 @@ impl StateStore {
         limit: i64,
     ) -> Result<u64, StateError> {
         let sql = format!(
-            "update emission_records r set compare = true
-                   from (select r.tenant, r.source, r.date, r.emitter,
-                           row_number() over (partition by r.tenant, r.emitter order by r.date desc, r.source) as place
-                         from emission_records r join pipeline_state p using (tenant, source, date)
-                           join source_state s using (tenant, source) join emitters e using (tenant, emitter)
-                         where s.in_force and {IN_LOOKBACK} and r.task is null and r.generation = p.visible_generation
-                           and r.emitter_hash = e.hash and r.hash is not null) n
-                   where n.place <= $1 and not r.compare
-                     and (r.tenant, r.source, r.date, r.emitter) = (n.tenant, n.source, n.date, n.emitter)"
+            "with compared as (
+                     update emission_records r set compare = true
+                     from emitters e cross join lateral (
+                       select r.source, r.date from emission_records r join pipeline_state p using (tenant, source, date)
+                         join source_state s using (tenant, source)
+                       where r.tenant = e.tenant and r.emitter = e.emitter and s.in_force and {IN_LOOKBACK}
+                         and r.task is null and r.generation = p.visible_generation
+                         and r.emitter_hash = e.hash and r.hash is not null
+                       order by r.date desc, r.source limit {limit}) n
+                     where not r.compare
+                       and (r.tenant, r.source, r.date, r.emitter) = (e.tenant, n.source, n.date, e.emitter)
+                     returning r.tenant, r.source, r.date)
+                   update pipeline_state p set emitted_generation = 0
+                   from (select distinct * from compared) c
+                   where (p.tenant, p.source, p.date) = (c.tenant, c.source, c.date)"
         );
-        execute(txn, "compare emissions", &sql, &[&limit]).await
+        execute(txn, "compare emissions", &sql, &[]).await
+    }
+
+    /// The emitters of a tenant are others than before: all of its dates, and of its files, are looked at again.
+    pub(super) async fn emitters_changed_in_txn(
+        txn: &Transaction<'_>,
+        tenant: &TenantId,
+    ) -> Result<(), StateError> {
+        let sql = "update pipeline_state set emitted_generation = 0 where tenant = $1 and emitted_generation <> 0";
+        execute(txn, "look at emitted dates again", sql, &[&tenant.as_str()]).await?;
+        let sql = "update emitted_files set doubtful = true where tenant = $1 and not doubtful";
+        execute(txn, "doubt files", sql, &[&tenant.as_str()]).await?;
+        Ok(())
+    }
+
+    /// Of these dates, those that lie outside as far as any emitter is to carry them need not be looked at again.
+    pub(crate) async fn units_emitted_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): (&TenantId, &SourceId),
+        dates: &[String],
+    ) -> Result<(), StateError> {
+        let sql = format!(
+            "update pipeline_state p set emitted_generation = visible_generation
+             where p.tenant = $1 and p.source = $2 and p.date = any($3::text[]::date[]) and {UNEMITTED} and {EMITTED}"
+        );
+        let (tenant, source) = (tenant.as_str(), source.as_str());
+        execute(txn, "note emitted dates", &sql, &[&tenant, &source, &dates]).await?;
+        Ok(())
+    }
+
+    /// The same of whatever no report tells of: what was left to emitters that are gone, or has become too old. Up to
+    /// `limit` dates.
+    pub(crate) async fn units_emitted_sweep_in_txn(
+        txn: &Transaction<'_>,
+        limit: i64,
+    ) -> Result<u64, StateError> {
+        let sql = format!(
+            "update pipeline_state u set emitted_generation = u.visible_generation
+             from (select p.tenant, p.source, p.date from pipeline_state p where {UNEMITTED} and {EMITTED} limit {limit}) p
+             where (u.tenant, u.source, u.date) = (p.tenant, p.source, p.date)"
+        );
+        execute(txn, "note what need not be emitted", &sql, &[]).await
     }
 
     /// Notes that an emission is out, which obeys the emitter's configuration in force.
@@ -215,6 +285,9 @@ impl StateStore {
         );
         let (date, digest) = (emitted.date.to_string(), emitted.hash.0.as_slice());
         let (target, task) = (plain(&emitted.target), of_task(task));
+        let key = (tenant.as_str(), source.as_str(), emitted.emitter.as_str());
+        let moved: [&(dyn ToSql + Sync); 5] = [&key.0, &key.1, &date, &key.2, &target];
+        Self::file_doubt_in_txn(txn, &moved).await?;
         let parameters: [&(dyn ToSql + Sync); 10] = [
             &tenant.as_str(),
             &source.as_str(),
@@ -281,6 +354,9 @@ impl StateStore {
                    where r.tenant = $1 and r.source = $2 and e.tenant = r.tenant and e.emitter = r.emitter
                      and e.kind in ('focus', 'parquet')";
         execute(txn, "emit again with new columns", sql, &parameters[..2]).await?;
+        let sql = "update pipeline_state set emitted_generation = 0
+                   where tenant = $1 and source = $2 and emitted_generation <> 0";
+        execute(txn, "look at emitted dates again", sql, &parameters[..2]).await?;
         Ok(())
     }
 

@@ -89,9 +89,8 @@ impl StateError {
 /// Checks within a transaction that its epoch still leads, and keeps it so until the end of the transaction.
 pub(crate) async fn lead_check_in_txn(txn: &Transaction<'_>, epoch: i64) -> Result<(), StateError> {
     let sql = "select 1 from leader where role = 'coordinator' and epoch = $1 for share";
-    let row =
-        txn.query_opt(sql, &[&epoch]).await.map_err(StoreError::sql("check the leader's epoch"))?;
-    row.map(|_| ()).ok_or(StateError::LostLead)
+    let rows = query(txn, "check the leader's epoch", sql, &[&epoch]).await?;
+    if rows.is_empty() { Err(StateError::LostLead) } else { Ok(()) }
 }
 
 /// Runs one statement and gives the number of rows.

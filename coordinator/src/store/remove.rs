@@ -46,10 +46,14 @@ impl StateStore {
         late: bool,
     ) -> Result<(), StateError> {
         let Some(dir) = &emitted.dir else { return Ok(()) };
-        let sql = "insert into emitted_files (tenant, source, date, target, emitter, dir, bytes, hash)
-                   values ($1, $2, $3::text::date, $4, $5, $6, $7, $8)
+        let sql = "insert into emitted_files (tenant, source, date, target, emitter, dir, bytes, hash, doubtful)
+                   values ($1, $2, $3::text::date, $4, $5, $6, $7, $8, not exists (
+                     select from emission_records r join emitters e using (tenant, emitter)
+                     where r.tenant = $1 and r.source = $2 and r.date = $3::text::date and r.emitter = $5
+                       and r.target = $4 and r.emitter_hash = e.hash))
                    on conflict (tenant, source, target, date) do update set emitter = $5, dir = $6, bytes = $7, hash = $8,
-                     put_at = now(), task = null, attempts = 0, next_attempt_at = now(), last_error = null, kept = null
+                     put_at = now(), task = null, attempts = 0, next_attempt_at = now(), last_error = null, kept = null,
+                     doubtful = excluded.doubtful
                    where not $9";
         let date = emitted.date.to_string();
         let (target, dir) = (plain(&emitted.target), plain(dir));
@@ -67,6 +71,19 @@ impl StateStore {
             &late,
         ];
         execute(txn, "note a file", sql, &parameters).await?;
+        Ok(())
+    }
+
+    /// Where a date was carried until now is doubtful once it is carried elsewhere. Tenant, source, date, emitter, and
+    /// where it is carried now.
+    pub(super) async fn file_doubt_in_txn(
+        txn: &Transaction<'_>,
+        moved: &[&(dyn ToSql + Sync); 5],
+    ) -> Result<(), StateError> {
+        let sql = "update emitted_files f set doubtful = true from emission_records r
+                   where r.tenant = $1 and r.source = $2 and r.date = $3::text::date and r.emitter = $4
+                     and r.target <> $5 and f.tenant = $1 and f.source = $2 and f.target = r.target and not f.doubtful";
+        execute(txn, "doubt a file", sql, moved).await?;
         Ok(())
     }
 
@@ -125,8 +142,10 @@ impl StateStore {
         }
         let sql = "delete from emitted_files where tenant = $1 and source = $2 and target = $3 and task like $4";
         if execute(txn, "forget a file", sql, &key).await? > 0 {
-            let sql = "delete from emission_records
-                       where tenant = $1 and source = $2 and target = $3 and task is null";
+            let sql = "with gone as (delete from emission_records
+                         where tenant = $1 and source = $2 and target = $3 and task is null returning date)
+                       update pipeline_state p set emitted_generation = 0 from (select distinct date from gone) g
+                       where p.tenant = $1 and p.source = $2 and p.date = g.date";
             execute(txn, "forget emissions", sql, &key[..3]).await?;
         }
         Ok(())
@@ -162,7 +181,7 @@ impl StateStore {
 
     /// Files that were kept are looked at again: somebody may have taken them away.
     pub(crate) async fn removals_compare_in_txn(txn: &Transaction<'_>) -> Result<u64, StateError> {
-        let sql = "update emitted_files set next_attempt_at = now() where kept is not null and task is null";
+        let sql = "update emitted_files set next_attempt_at = now() where doubtful and kept is not null and task is null";
         execute(txn, "look at kept files", sql, &[]).await
     }
 }

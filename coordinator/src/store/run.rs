@@ -3,7 +3,7 @@
 use deadpool_postgres::Transaction;
 use runtime::store::StoreError;
 
-use super::emit::IN_LOOKBACK;
+use super::emit::{IN_LOOKBACK, UNEMITTED};
 use super::unit::{HELD, RESTORABLE};
 use super::{StateError, StateStore, execute, lead_check_in_txn};
 use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
@@ -33,13 +33,21 @@ impl StateStore {
         let sql = "insert into pipeline_runs (run_id, trigger) values ($1, $2) on conflict (run_id) do nothing";
         if execute(&txn, "start the run", sql, &[&run, &trigger]).await? > 0 {
             // What an earlier run gave up gets its chance again.
-            let sql = "update source_state set attempts = 0, next_attempt_at = now() where attempts > 0;
-                       update pipeline_state set attempts = 0, next_attempt_at = now() where attempts > 0;
-                       update emission_records set attempts = 0, next_attempt_at = now() where attempts > 0;
-                       update drivers set attempts = 0, next_attempt_at = now() where attempts > 0;
-                       update drivers set again_at = now() where again_at > now();
-                       update emitted_files set attempts = 0, next_attempt_at = now() where attempts > 0";
-            txn.batch_execute(sql).await.map_err(StoreError::sql("start the run"))?;
+            let emissions = format!(
+                "update emission_records r set attempts = 0, next_attempt_at = now() from pipeline_state p
+                 where {UNEMITTED} and r.attempts > 0
+                   and (r.tenant, r.source, r.date) = (p.tenant, p.source, p.date)"
+            );
+            for sql in [
+                "update source_state set attempts = 0, next_attempt_at = now() where attempts > 0",
+                "update pipeline_state set attempts = 0, next_attempt_at = now() where attempts > 0 and state <> 'visible'",
+                &emissions,
+                "update drivers set attempts = 0, next_attempt_at = now() where attempts > 0",
+                "update drivers set again_at = now() where again_at > now()",
+                "update emitted_files set attempts = 0, next_attempt_at = now() where attempts > 0 and doubtful",
+            ] {
+                execute(&txn, "start the run", sql, &[]).await?;
+            }
         }
         Ok(txn.commit().await.map_err(StoreError::sql("start the run"))?)
     }
@@ -60,7 +68,7 @@ impl StateStore {
               select coalesce(r.attempts, 0) >= $2 as given_up
               from pipeline_state p join source_state s using (tenant, source) join emitters e using (tenant)
               left join emission_records r using (tenant, source, date, emitter)
-              where s.in_force and p.visible_generation > 0 and {IN_LOOKBACK}
+              where {UNEMITTED} and s.in_force and p.visible_generation > 0 and {IN_LOOKBACK}
                 and (coalesce(r.generation, 0) < p.visible_generation or r.emitter_hash is distinct from e.hash
                   or r.compare)
               union all
@@ -74,7 +82,7 @@ impl StateStore {
             select
               (select count(*) from source_state where in_force and settled_run is distinct from $1)
                 + (select count(*) from pipeline_runs r
-                   where r.ended_at is null and r.from_date is not null and r.gathered_at is null
+                   where r.ended_at is null and r.kind <> 'session' and r.from_date is not null and r.gathered_at is null
                      and exists (select from source_state s where s.tenant = r.tenant
                        and s.source = coalesce(r.source, s.source) and s.in_force)),
               (select count(*) from units where not given_up) + (select count(*) from drivers where not given_up),
@@ -83,8 +91,10 @@ impl StateStore {
                 + (select count(*) from units where given_up) + (select count(*) from drivers where given_up)
                 + (select count(*) from emissions where given_up)"
         );
-        let row = client.query_one(&sql, &[&run, &ATTEMPTS_OF_A_RUN]).await;
-        let row = row.map_err(StoreError::sql("ask what the run waits for"))?;
+        let failed = || StoreError::sql("ask what the run waits for");
+        let statement = client.prepare_cached(&sql).await.map_err(failed())?;
+        let asked = client.query_one(&statement, &[&run, &ATTEMPTS_OF_A_RUN]).await;
+        let row = asked.map_err(failed())?;
         Ok(Unsettled {
             sources: row.get(0),
             units: row.get(1),

@@ -109,8 +109,9 @@ impl StateStore {
         let sql = "with lead as (select 1 from leader where role = 'coordinator' and epoch = $2 for share)
                    update tasks set sent_at = now(), sends = sends + 1
                    where subject = any($1) and exists (select from lead)";
-        let noted = client.execute(sql, &[&subjects, &self.epoch]).await;
-        noted.map_err(StoreError::sql("note sent tasks"))?;
+        let failed = || StoreError::sql("note sent tasks");
+        let statement = client.prepare_cached(sql).await.map_err(failed())?;
+        client.execute(&statement, &[&subjects, &self.epoch]).await.map_err(failed())?;
         Ok(())
     }
 
@@ -123,10 +124,9 @@ impl StateStore {
         let sql = "select subject, message from tasks
                    where sent_at is null or sent_at <= now() - make_interval(secs => $1) order by generation";
         let seconds = f64::from(u32::try_from(seconds).unwrap_or(u32::MAX));
-        let rows = client
-            .query(sql, &[&seconds])
-            .await
-            .map_err(StoreError::sql("list unanswered tasks"))?;
+        let failed = || StoreError::sql("list unanswered tasks");
+        let statement = client.prepare_cached(sql).await.map_err(failed())?;
+        let rows = client.query(&statement, &[&seconds]).await.map_err(failed())?;
         let outgoing = |row: &deadpool_postgres::tokio_postgres::Row| Outgoing {
             subject: row.get(0),
             message: Bytes::from(row.get::<_, Vec<u8>>(1)),

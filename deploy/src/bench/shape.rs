@@ -34,6 +34,8 @@ pub struct Shape {
 /// A shape in whole lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Planned {
+    /// Dates of all tenants.
+    pub units: u64,
     /// Lines of all tenants and dates.
     pub lines: u64,
     /// Their rows.
@@ -71,7 +73,7 @@ impl Shape {
         let products = u64::from(self.products).min(lines_of_unit);
         let resources = lines_of_unit.div_ceil(products);
         let lines = resources * products * units;
-        Ok(Planned { lines, rows: lines * fanout, resources, products, identities })
+        Ok(Planned { units, lines, rows: lines * fanout, resources, products, identities })
     }
 
     /// The tenants' files: name and text.

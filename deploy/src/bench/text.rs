@@ -32,6 +32,11 @@ fn seconds(taken: Duration) -> Decimal {
     Decimal::from_i128_with_scale(taken.as_millis() as i128, 3)
 }
 
+/// From the first unit that was known until all were visible.
+fn calculating(measured: &Measured) -> Duration {
+    measured.timings.visible.saturating_sub(measured.timings.gathered.0)
+}
+
 /// How much of the wall the pipeline reaches.
 fn ratio(measured: &Measured) -> Decimal {
     let of = |taken: Duration| Decimal::from(taken.as_micros() as u64);
@@ -85,6 +90,8 @@ pub fn document(measured: &Measured) -> Result<String> {
         "rows": rows,
         "phases": all,
         "end_to_end": speed(measured.timings.visible)?,
+        "units": measured.planned.units,
+        "units_per_s": rate(measured.planned.units, calculating(measured)),
         "wall": {
             "seconds": number(seconds(measured.wall.taken))?,
             "rows_per_s": rate(rows, measured.wall.taken),
@@ -118,6 +125,8 @@ pub fn report(measured: &Measured) -> Result<String> {
     all.push(row("end to end", Duration::ZERO, measured.timings.visible));
     let header = ["phase", "from s", "to s", "seconds", "lines/s", "rows/s"];
     text += &table(&header, 1, &all);
+    let (units, taken) = (measured.planned.units, calculating(measured));
+    writeln!(text, "\n{units} units, {} a second from known to visible", rate(units, taken))?;
     text += "\n";
     let usages = measured.usages.iter().map(|(role, usage)| {
         let cpu = Decimal::new(usage.cpu_centis as i64, 2).to_string();

@@ -1,10 +1,11 @@
 //! One transaction: store, verify as stored, make visible as the last statement.
 
 use deadpool_postgres::tokio_postgres::Transaction;
+use deadpool_postgres::tokio_postgres::error::SqlState;
 use deadpool_postgres::tokio_postgres::types::Type;
 use proto::report::Committed;
 use proto::task::CommitUnit;
-use runtime::store::Store;
+use runtime::store::{Store, StoreError};
 use runtime::worker::TaskContext;
 
 use super::dimension::DimensionKind;
@@ -60,8 +61,8 @@ pub async fn commit(
         .batch_execute(sql::COMMIT_BOUNDS)
         .await
         .map_err(EmitterError::sql("begin a commit"))?;
-    fill(keeper, context, &transaction, &works).await?;
-    if !flip::flip(at, &transaction, &works).await? {
+    fill(keeper, context, &transaction, &works).await.map_err(overtaken)?;
+    if !flip::flip(at, &transaction, &works).await.map_err(overtaken)? {
         transaction.rollback().await.map_err(EmitterError::sql("roll a commit back"))?;
         let text = "a newer generation was wanted, or became visible, while this one was stored";
         return Err(EmitterError::Busy(text.into()));
@@ -73,6 +74,17 @@ pub async fn commit(
         visible: true,
     }));
     Ok(done)
+}
+
+/// What is to be stored is there already: another commit of the same, or from the same lines, was faster since `states`
+/// was read. That is nobody's fault, and a second look tells what is left to do.
+fn overtaken(error: EmitterError) -> EmitterError {
+    if let EmitterError::Store(StoreError::Sql { what, error }) = &error
+        && error.code() == Some(&SqlState::UNIQUE_VIOLATION)
+    {
+        return EmitterError::Busy(format!("failed to {what}: another commit was faster"));
+    }
+    error
 }
 
 /// Everything but the flip; what is stored is read again and compared.

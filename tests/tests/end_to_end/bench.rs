@@ -21,6 +21,8 @@ fn everything_that_is_made_is_stored_and_measured() {
     // 134 lines of each of six units, in resources of ten lines.
     assert_eq!((&document["lines"], &document["rows"]), (&840.into(), &4200.into()), "{document}");
     assert_eq!(document["difference"], "0", "{document}");
+    assert_eq!(document["units"], 6, "{document}");
+    assert!(document["units_per_s"].as_u64().is_some_and(|speed| speed > 0), "{document}");
     let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("a number: {document}"));
     for part in [&document["end_to_end"], &document["wall"], &document["phases"]["gather"]] {
         assert!(number(&part["rows_per_s"]) > 0.0 && number(&part["seconds"]) > 0.0, "{document}");

@@ -83,6 +83,32 @@ async fn wanting_a_newer_one_while_it_is_stored_rolls_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_its_twin_overtakes_is_no_failure() {
+    let mut desk = Desk::start().await;
+    desk.hire();
+    let unit = desk.put_direct(DAY, (3, 7), &[line(DAY, 1, "5")]).await;
+    desk.want(DAY, 7).await;
+    // One has stored all and waits at the fence; the other found nothing stored and waits for what the first has stored.
+    let mut client = desk.client().await;
+    let coordinator = client.transaction().await.unwrap();
+    coordinator.execute("update pipeline_state set attempts = 1", &[]).await.unwrap();
+    let waiting = async {
+        let blocked = "select count(*) from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'";
+        while desk.text(blocked).await != "2" {
+            tokio::task::yield_now().await;
+        }
+        coordinator.commit().await.unwrap();
+    };
+    let both = (desk.commit(vec![unit.clone()]), desk.commit(vec![unit]));
+    let (one, other, ()) = tokio::join!(both.0, both.1, waiting);
+    for report in [one, other] {
+        assert_eq!(committed(report), [(DAY.into(), 7, true)]);
+    }
+    assert_eq!(desk.text("select count(*) from chargeback_facts").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_cut_heals_by_itself() {
     let desk = Desk::start().await;
     let unit = desk.put_direct(DAY, (3, 7), &[line(DAY, 1, "5"), line(DAY, 2, "6")]).await;

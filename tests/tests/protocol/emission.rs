@@ -140,7 +140,12 @@ async fn a_month_goes_out_whole_when_its_dates_have_settled() {
     emitted(&mut desk, content("a date")).await;
     for date in ["2026-05-02", "2026-05-31", "2026-06-01"] {
         let sql = format!(
-            "insert into pipeline_state select (jsonb_populate_record(p, '{{\"date\": \"{date}\"}}')).*
+            "insert into pipeline_state (tenant, source, date, lines_generation, lines_hash, lines_items, lines_manifest,
+               received, config_hash, rules_hash, state, wanted_generation, visible_generation, visible_rows,
+               visible_lines_hash, visible_at)
+             select tenant, source, '{date}', lines_generation, lines_hash, lines_items, lines_manifest,
+               received, config_hash, rules_hash, state, wanted_generation, visible_generation, visible_rows,
+               visible_lines_hash, visible_at
              from pipeline_state p where date = '{DAY}'"
         );
         assert_eq!(desk.execute(&sql).await, 1);
