@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::backup::{Backup, Restore};
 use crate::bench::Bench;
 use crate::compare::Compare;
 use crate::configuration::{ConfigCommand, RulesCommand};
@@ -78,6 +79,10 @@ pub enum Command {
     /// Look at the rules in force
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Write the database and the configuration into one file, while everything goes on
+    Backup(Backup),
+    /// Fill a new data folder or an empty database from a backup
+    Restore(Restore),
     /// Bring a database to this version's tables: the one of DATABASE_URL, or a data folder's own
     Migrate(Migrate),
     /// Run the coordinator: plans work, applies reports
@@ -113,6 +118,8 @@ impl Command {
             Self::Unpin(unpin) => unpin.json,
             Self::Runs(runs) => runs.is_json(),
             Self::Reconcile(reconcile) => reconcile.json,
+            Self::Backup(backup) => backup.json,
+            Self::Restore(restore) => restore.json,
             Self::Compare(compare) => compare.json,
             Self::Deletions(command) | Self::Withdrawals(command) => command.is_json(),
             Self::Refused(command) => command.is_json(),

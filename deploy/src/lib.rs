@@ -2,6 +2,7 @@
 //!
 //! The reusable part for tests: [`servers::EmbeddedNats`], [`servers::EmbeddedPostgres`], [`process::Recipe`].
 
+pub mod backup;
 pub mod bench;
 pub mod cli;
 pub mod compare;

@@ -44,6 +44,8 @@ fn main() -> ExitCode {
         | Command::Withdrawals(_)
         | Command::Config(_)
         | Command::Rules(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
         | Command::Migrate(_)
         | Command::Coordinator(_)
         | Command::Gatherer(_)
@@ -124,6 +126,8 @@ fn run(command: Command) -> Result<u8> {
         Command::Withdrawals(command) => command.run(What::Withdrawals),
         Command::Config(command) => command.run(),
         Command::Rules(command) => command.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
         Command::Migrate(migrate) => wiring::migrate_given(&migrate).map(|()| exit::DONE),
         Command::Coordinator(args) => Ok(wiring::coordinator(args)),
         Command::Gatherer(args) => Ok(wiring::gatherer(args)),

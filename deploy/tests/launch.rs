@@ -194,6 +194,8 @@ fn parent() {
         | Subcommand::Reconcile(_)
         | Subcommand::Replay(_)
         | Subcommand::Unpin(_)
+        | Subcommand::Backup(_)
+        | Subcommand::Restore(_)
         | Subcommand::Migrate(_) => panic!("not launched here: {args}"),
     };
     match code {

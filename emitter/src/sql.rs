@@ -370,12 +370,13 @@ update reconciler set free_at = now() + make_interval(secs => $1) where free_at 
 /// When somebody may begin again. `$1` in so many seconds.
 pub const RECONCILE_RELEASE: &str =
     "update reconciler set free_at = now() + make_interval(secs => $1)";
-/// Units to be compared next, half of them never compared and half for the longest time not; and whether one of the
-/// latter is late by half a period. `$1` how many of each, `$2` since when a unit has to be visible, in seconds, `$3`
+/// Units to be compared next, half of them never compared and half for the longest time not; and whether one is late by
+/// half a period. `$1` how many of each, `$2` since when a unit has to be visible, in seconds, `$3`
 /// the period, in seconds.
 pub const RECONCILE_DUE: &str = "
 with new as (
-    select tenant, source, date, false as late, row_number() over (order by visible_at desc) as place
+    select tenant, source, date, visible_at < now() - 1.5 * make_interval(secs => $3) as late,
+        row_number() over (order by visible_at desc) as place
     from (select tenant, source, date, visible_at from pipeline_state
         where visible_generation > 0 and visible_checked_at is null and visible_at < now() - make_interval(secs => $2)
         order by visible_at desc limit $1) newest),

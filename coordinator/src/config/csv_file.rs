@@ -34,6 +34,7 @@ impl CsvFile {
                 return None;
             }
         };
+        report.reads(&dir.join(name));
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
         let file = Arc::new(SourceFile { name: name.to_owned(), text });
         let mut this = Self { file, header: Vec::new(), rows: Vec::new() };

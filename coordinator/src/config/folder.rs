@@ -109,6 +109,7 @@ pub fn read(dir: &Path, path: &Path, report: &mut Report) -> Option<Arc<SourceFi
     };
     match read() {
         Ok(text) => {
+            report.reads(path);
             let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
             Some(Arc::new(SourceFile { name, text }))
         }

@@ -12,7 +12,7 @@
 //! | [`unbuilt`], [`unused`] | what cannot run yet; what no rule comes to |
 //! | [`schema`] | the JSON Schema of both files |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use proto::config::{RuleTest, TenantConfig};
@@ -128,34 +128,49 @@ pub fn load(dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, 
         return Err(Problems(vec![Problem::of_file(dir.to_string_lossy(), what, mend)]));
     }
     let mut report = Report::default();
-    let node =
-        folder::settings_file(dir, &mut report).and_then(|path| file(dir, &path, env, &mut report));
+    let config = read_all(dir, env, &mut report);
+    report.finish()?;
+    Ok(config)
+}
+
+/// The files of a folder that a configuration is read from, whatever is wrong with them; without those of secrets.
+#[must_use]
+pub fn files(dir: &Path) -> BTreeSet<PathBuf> {
+    let mut report = Report::default();
+    if dir.is_dir() {
+        // What variables hold chooses no file.
+        read_all(dir, &|name| std::env::var(name).ok(), &mut report);
+    }
+    report.files().clone()
+}
+
+fn read_all(dir: &Path, env: value::Env<'_>, report: &mut Report) -> Config {
+    let node = folder::settings_file(dir, report).and_then(|path| file(dir, &path, env, report));
     let empty = || (Settings::default(), None);
     let (settings, defaults) =
-        node.map_or_else(empty, |node| settings::settings(&node, dir, &mut report));
+        node.map_or_else(empty, |node| settings::settings(&node, dir, report));
     let horizon =
         settings.nats.replay_horizon_days.map_or(settings::REPLAY_HORIZON_DAYS, u64::from);
     let (mut tenants, mut places) = (BTreeMap::new(), BTreeMap::new());
-    for (id, path) in folder::tenant_files(dir, &mut report) {
-        let Some(mut node) = file(dir, &path, env, &mut report) else { continue };
-        tenant::add_defaults(&mut node, defaults.as_ref(), &mut report);
-        source::add_settings(&mut node, &mut report, &mut |name, report| {
+    for (id, path) in folder::tenant_files(dir, report) {
+        let Some(mut node) = file(dir, &path, env, report) else { continue };
+        tenant::add_defaults(&mut node, defaults.as_ref(), report);
+        source::add_settings(&mut node, report, &mut |name, report| {
             file(dir, &dir.join(name), env, report)
         });
         if let Value::Null = node.value {
             node.value = Value::Map(Vec::new());
         }
         places.insert(id.clone(), Places::of(&node));
-        let tenant = tenant::tenant(id.clone(), &node, dir, &mut report);
+        let tenant = tenant::tenant(id.clone(), &node, dir, report);
         let days = tenant.as_ref().and_then(|tenant| tenant.retention_days);
-        tenant::check_retention(&node, days, horizon, &mut report);
+        tenant::check_retention(&node, days, horizon, report);
         tenants.extend(tenant.map(|tenant| (id, tenant)));
     }
     let placed = tenants.iter().map(|(id, tenant)| (tenant, places.get(id)));
-    outputs::check(dir, placed, &mut report);
-    report.finish()?;
+    outputs::check(dir, placed, report);
     let git_commit = git::commit_of(dir);
-    Ok(Config { settings, tenants, dir: dir.to_owned(), git_commit, places })
+    Config { settings, tenants, dir: dir.to_owned(), git_commit, places }
 }
 
 fn file(dir: &Path, path: &Path, env: value::Env<'_>, report: &mut Report) -> Option<Node> {

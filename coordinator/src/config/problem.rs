@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::metrics::SECRET_KEYS;
@@ -181,6 +182,8 @@ pub struct Report {
     found: BTreeSet<Problem>,
     /// Values that could not be found out: what else is said about them is noise.
     unknown: BTreeSet<(String, usize, usize)>,
+    /// Files that were read.
+    files: BTreeSet<PathBuf>,
 }
 
 impl Report {
@@ -196,6 +199,15 @@ impl Report {
     /// Notes a problem whose line must not be shown, because it may hold a secret.
     pub fn hidden_at(&mut self, place: &Place, what: impl Into<String>, mend: impl Into<String>) {
         self.add(Problem { excerpt: None, ..Problem::at(place, what, mend) });
+    }
+    /// Notes that a file was read.
+    pub fn reads(&mut self, file: &Path) {
+        self.files.insert(file.to_owned());
+    }
+    /// Files that were read.
+    #[must_use]
+    pub fn files(&self) -> &BTreeSet<PathBuf> {
+        &self.files
     }
     /// Notes a problem of a file as a whole.
     pub fn file(

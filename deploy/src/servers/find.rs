@@ -209,6 +209,48 @@ impl Places {
         if let Some(folder) = &self.postgres_setting {
             return Ok(vec![(Origin::Setting(POSTGRES_SETTING), vec![folder.clone()])]);
         }
+        let mut places = self.postgres_folders()?;
+        for (_, bins) in &mut places {
+            bins.retain(|bin| bin.join("postgres").is_file());
+            // Links on PATH lead to the folder that also holds what the link folder may lack.
+            for bin in bins.iter_mut() {
+                if let Some(real) = fs::canonicalize(bin.join("postgres"))?.parent() {
+                    *bin = real.to_owned();
+                }
+            }
+        }
+        Ok(places)
+    }
+
+    /// `pg_dump` and `pg_restore` for a server of that major: of the same one, else of the next newer.
+    pub fn dump(&self, server: u64) -> Result<Program> {
+        let places = match &self.postgres_setting {
+            Some(folder) => vec![(Origin::Setting(POSTGRES_SETTING), vec![folder.clone()])],
+            None => self.postgres_folders()?,
+        };
+        let mut found: Vec<Program> = Vec::new();
+        for (origin, bins) in places {
+            let whole = |bin: &PathBuf| {
+                ["pg_dump", "pg_restore"].iter().all(|name| bin.join(name).is_file())
+            };
+            for path in bins.into_iter().filter(whole) {
+                // One that does not run is none.
+                if let Ok(version) = version(&path.join("pg_dump")) {
+                    found.push(Program { path, version, origin });
+                }
+            }
+        }
+        let fit = found.into_iter().filter(|program| program.version.0 >= server);
+        fit.min_by_key(|program| program.version.0).with_context(|| {
+            format!(
+                "there is no pg_dump of PostgreSQL {server} or newer: install it (Debian: apt-get install \
+                 postgresql-client-{server}) or set {POSTGRES_SETTING} to the folder that holds it and pg_restore"
+            )
+        })
+    }
+
+    /// Folders that may hold PostgreSQL programs, by place.
+    fn postgres_folders(&self) -> Result<Vec<(Origin, Vec<PathBuf>)>> {
         let mut places = Vec::new();
         for folder in &self.tools {
             let mut bins = Vec::new();
@@ -219,15 +261,6 @@ impl Places {
         }
         places.push((Origin::Path, self.path.clone()));
         places.push((Origin::System, self.system.clone()));
-        for (_, bins) in &mut places {
-            bins.retain(|bin| bin.join("postgres").is_file());
-            // Links on PATH lead to the folder that also holds what the link folder may lack.
-            for bin in bins.iter_mut() {
-                if let Some(real) = fs::canonicalize(bin.join("postgres"))?.parent() {
-                    *bin = real.to_owned();
-                }
-            }
-        }
         Ok(places)
     }
 }

@@ -1,6 +1,7 @@
 //! The two servers: embedded ones as children, or given ones by `NATS_URL` and `DATABASE_URL`.
 
 mod cluster;
+pub mod dump;
 pub mod find;
 pub mod given;
 mod hello;

@@ -1,5 +1,5 @@
-//! What the commands read in Postgres: all of their SQL. Only `plan`, `guard` and `runs` write: what was found out, and
-//! what persons decided or ask for.
+//! What the commands read in Postgres: all of their SQL. Only `plan`, `guard`, `runs` and `restored` write: what was found
+//! out, what persons decided or ask for, and what a restored database is told.
 
 mod archive;
 mod bench;
@@ -11,6 +11,7 @@ mod near;
 mod plan;
 mod progress;
 mod replay;
+mod restored;
 mod retention;
 mod runs;
 mod sources;
@@ -30,6 +31,7 @@ pub use near::{dates_of, dates_of_line, names_of};
 pub use plan::{PlanRow, PlannedUnit, PlannedVisible, planned, plans_like, save_plan};
 pub use progress::{Progress, progress};
 pub use replay::{Replayed, pinned, replayed};
+pub use restored::{begin_another_life, drop_empty_schema, is_empty, server_major};
 pub use retention::{Kept, kept, removed_on};
 pub use runs::{Asked, Run, RunStep, RunUnit, WholeRun, ask, run_whole, runs, sources_of};
 pub use sources::{

@@ -38,6 +38,7 @@ mod provider_columns;
 mod reconcile;
 mod refused;
 mod replay;
+mod restore;
 mod retention;
 mod runs;
 mod shared;
