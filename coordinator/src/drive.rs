@@ -9,14 +9,15 @@ use deadpool_postgres::Transaction;
 use proto::config::MetricsConfig;
 use proto::driver::{DriverUse, DriverWeight, DriverWindow};
 use proto::ids::{DriverId, Generation, SourceId, TenantId, UnitKey};
-use proto::report::{ComputedDriver, Failed, FailureClass};
+use proto::report::{ComputedDriver, Failed, FailureClass, Published};
 use proto::subject::{Lane, Step};
 use proto::task::{ComputeDriver, Task};
+use proto::time::UnitDate;
 
 use crate::domain::backoff::{measure_again, pause, resolve_again};
 use crate::domain::unit::UnitEvent;
 use crate::leader::Leader;
-use crate::store::{DriverWanted, Outgoing, StateError, StateStore};
+use crate::store::{DriverWanted, Outgoing, StateError, StateStore, UnitRow};
 
 /// Units that one look at drivers makes due.
 const OUTDATED_MAX: i64 = 2_048;
@@ -102,9 +103,23 @@ impl Leader {
         Some(entry.ledger.get(&wanted.window.driver)?.stage)
     }
 
-    /// Remembers what a unit's lines asked for. Of a driver that no rule in force needs nothing is kept: the unit is
-    /// calculated again anyway.
-    pub(crate) async fn unit_drivers_put(
+    /// Remembers what units' lines asked for.
+    pub(crate) async fn units_drivers_put(
+        &self,
+        txn: &Transaction<'_>,
+        at: (&TenantId, &SourceId),
+        units: &[(UnitRow, Published)],
+    ) -> Result<(), StateError> {
+        let dates: Vec<UnitDate> = units.iter().map(|(unit, _)| unit.key.date).collect();
+        StateStore::unit_drivers_forget_in_txn(txn, at, &dates).await?;
+        for (unit, done) in units {
+            self.unit_drivers_put(txn, &unit.key, &done.drivers).await?;
+        }
+        Ok(())
+    }
+
+    /// Of a driver that no rule in force needs nothing is kept: the unit is calculated again anyway.
+    async fn unit_drivers_put(
         &self,
         txn: &Transaction<'_>,
         unit: &UnitKey,

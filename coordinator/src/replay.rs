@@ -143,7 +143,8 @@ impl Leader {
         );
         tracing::warn!(unit = %key, reason = mend, "a date cannot be replayed");
         StateStore::unit_event_in_txn(txn, key, UnitEvent::ReplayGivenUp).await?;
-        StateStore::unit_settled_in_txn(txn, key).await?;
+        let at = (&key.tenant, &key.source);
+        StateStore::units_settled_in_txn(txn, at, &[key.date]).await?;
         StateStore::run_unit_failed_in_txn(txn, key, &mend).await
     }
 }

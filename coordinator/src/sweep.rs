@@ -379,9 +379,8 @@ impl Leader {
                 }
                 out => out?,
             };
-        for (unit, generation) in numbered() {
-            StateStore::unit_dispatch_in_txn(txn, unit, event, generation, &out.subject).await?;
-        }
+        let sent: Vec<_> = numbered().collect();
+        StateStore::units_dispatch_in_txn(txn, at, &sent, (event, &out.subject)).await?;
         Ok(Some(Outgoing { inventory: messages, ..out }))
     }
 

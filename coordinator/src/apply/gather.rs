@@ -7,16 +7,15 @@ use deadpool_postgres::Transaction;
 use proto::envelope::Header;
 use proto::hash::Hash128;
 use proto::ids::{Generation, UnitKey};
-use proto::manifest::Manifest;
-use proto::report::{Failed, FailureClass, GatherDone};
+use proto::report::{Failed, FailureClass, GatherDone, GatheredDate};
 use proto::time::UnitDate;
 
 use super::inventory::{Arrived, Inventories};
-use super::{Applied, Source};
+use super::{Applied, Source, source_of};
 use crate::domain::backoff::{ATTEMPTS_OF_A_RUN, pause};
 use crate::domain::unit::UnitEvent;
 use crate::leader::Leader;
-use crate::store::{SourceRow, StateError, StateStore};
+use crate::store::{ConfigInForce, SourceRow, StagedDate, StateError, StateStore};
 
 impl Leader {
     /// The source, if that very gather of it is under way; else what is reported of it is late.
@@ -27,6 +26,20 @@ impl Leader {
     ) -> Result<Option<SourceRow>, StateError> {
         let row = StateStore::source_lock_in_txn(txn, at).await?;
         Ok(row.filter(|row| row.gather == Some(generation)))
+    }
+
+    /// Keeps dates of a gather under way.
+    pub(super) async fn staged(
+        txn: &Transaction<'_>,
+        header: &Header,
+        dates: &[GatheredDate],
+    ) -> Result<Applied, StateError> {
+        let at = source_of(header)?;
+        if Self::gathering(txn, at, header.generation).await?.is_some() {
+            let by = (header.generation, header.attempt);
+            StateStore::staged_add_in_txn(txn, at, by, dates).await?;
+        }
+        Ok(Applied::Done)
     }
 
     /// Everything that a gather reported counts now, or nothing of it.
@@ -85,17 +98,8 @@ impl Leader {
             return Ok(Applied::Done);
         }
         let key = |date| UnitKey { tenant: at.0.clone(), source: at.1.clone(), date };
-        for (date, staged) in &staged_by_date {
-            let rules = entry.config.rules_hash(at.1, *date)?;
-            self.date_in_force(
-                txn,
-                &key(*date),
-                &staged.lines,
-                &staged.received,
-                (entry.hash, rules),
-            )
-            .await?;
-        }
+        let changed = staged_by_date.len();
+        Self::dates_in_force(txn, at, entry, staged_by_date).await?;
         let found: BTreeSet<UnitDate> = done.dates.iter().map(|d| d.date).collect();
         let covered = (done.covered_from, done.covered_to);
         let is_gone = |date: &UnitDate| {
@@ -130,21 +134,26 @@ impl Leader {
             StateStore::gather_done_in_txn(txn, at, header.generation, done, by).await?;
         }
         tracing::info!(tenant = %at.0, source = %at.1, generation = header.generation.0, dates = done.dates.len(),
-            changed = staged_by_date.len(), quarantined, "gather applied");
+            changed, quarantined, "gather applied");
         Ok(Applied::Done)
     }
 
-    pub(super) async fn date_in_force(
-        &self,
+    pub(super) async fn dates_in_force(
         txn: &Transaction<'_>,
-        key: &UnitKey,
-        lines: &Manifest,
-        received: &[u8],
-        hashes: (Hash128, Hash128),
+        at: Source<'_>,
+        entry: &ConfigInForce,
+        dates: BTreeMap<UnitDate, StagedDate>,
     ) -> Result<(), StateError> {
-        let changed = StateStore::unit_gathered_in_txn(txn, key, lines, received, hashes).await?;
-        let event = if changed { UnitEvent::InputsChanged } else { UnitEvent::Republished };
-        StateStore::unit_event_in_txn(txn, key, event).await?;
+        let ruled = |(date, staged)| {
+            let rules = entry.config.rules_hash(at.1, date)?;
+            Ok((date, (staged, rules)))
+        };
+        let dates = dates.into_iter().map(ruled).collect::<Result<BTreeMap<_, _>, StateError>>()?;
+        let changed = StateStore::units_gathered_in_txn(txn, at, &dates, entry.hash).await?;
+        let same: Vec<UnitDate> =
+            dates.into_keys().filter(|date| !changed.contains(date)).collect();
+        StateStore::units_event_in_txn(txn, at, &changed, UnitEvent::InputsChanged).await?;
+        StateStore::units_event_in_txn(txn, at, &same, UnitEvent::Republished).await?;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 mod after;
 mod failed;
 mod gather;
+mod group;
 mod inventory;
 mod resolved;
 mod weights;
@@ -21,6 +22,7 @@ use proto::time::UnitDate;
 use runtime::store::StoreError;
 
 pub use self::after::After;
+use self::group::{Piece, Said, pieces};
 pub use self::inventory::Decoded;
 use self::inventory::Inventories;
 use self::weights::Measured;
@@ -50,6 +52,16 @@ pub struct Read {
 }
 
 type Source<'a> = (&'a TenantId, &'a SourceId);
+
+/// Whose report it is.
+fn source_of(header: &Header) -> Result<Source<'_>, StateError> {
+    let why = || "the header names no source".to_owned();
+    let of = || header.tenant.to_string();
+    let source = header.source.as_ref();
+    let source =
+        source.ok_or_else(|| StateError::Stored { what: "report", of: of(), why: why() })?;
+    Ok((&header.tenant, source))
+}
 
 impl Leader {
     /// Applies a group of reports in one transaction. Gives what became of each, and what is to be done now that the
@@ -88,28 +100,27 @@ impl Leader {
         mut read: Read,
         after: &mut After,
     ) -> Result<Vec<Applied>, StateError> {
-        let mut outcomes = Vec::with_capacity(reports.len());
+        let mut outcomes = vec![Applied::Done; reports.len()];
         let mut answered = HashSet::new();
         let mut client = self.state.store.client().await?;
         let mut txn = client.transaction().await.map_err(StoreError::sql("begin"))?;
         lead_check_in_txn(&txn, self.state.epoch).await?;
-        for decoded in reports {
-            let (header, report) = match decoded {
-                Ok(decoded) => decoded,
-                Err(error) => {
-                    outcomes.push(Applied::Refused(error.to_string()));
-                    continue;
-                }
-            };
+        for Piece { places, header, said } in pieces(reports, &mut outcomes) {
             answered.insert(header.generation);
             let savepoint =
                 txn.savepoint("report").await.map_err(StoreError::sql("set a savepoint"))?;
             let mut more = After::default();
-            match self.apply_one(&savepoint, &header, report, (&mut read, &mut more)).await {
+            let applied = match said {
+                Said::Dates(dates) => Self::staged(&savepoint, &header, &dates).await,
+                Said::Other(report) => {
+                    self.apply_one(&savepoint, &header, *report, (&mut read, &mut more)).await
+                }
+            };
+            let outcome = match applied {
                 Ok(applied) => {
                     savepoint.commit().await.map_err(StoreError::sql("release a savepoint"))?;
                     after.merge(more);
-                    outcomes.push(applied);
+                    applied
                 }
                 Err(error) if error.is_transient() || matches!(error, StateError::LostLead) => {
                     return Err(error);
@@ -117,8 +128,11 @@ impl Leader {
                 Err(error) => {
                     let rolled = savepoint.rollback().await;
                     rolled.map_err(StoreError::sql("roll back to a savepoint"))?;
-                    outcomes.push(Applied::Refused(proto::fault::chain(&error)));
+                    Applied::Refused(proto::fault::chain(&error))
                 }
+            };
+            for place in places {
+                outcomes[place] = outcome.clone();
             }
         }
         let mut settled = StateStore::tasks_settle_in_txn(&txn).await?;
@@ -135,23 +149,9 @@ impl Leader {
         report: Report,
         (read, after): (&mut Read, &mut After),
     ) -> Result<Applied, StateError> {
-        let Some(source) = &header.source else {
-            let why = "the header names no source".to_owned();
-            return Err(StateError::Stored { what: "report", of: header.tenant.to_string(), why });
-        };
-        let at = (&header.tenant, source);
+        let at = source_of(header)?;
         match report {
-            Report::GatheredDate(gathered) => {
-                if Self::gathering(txn, at, header.generation).await?.is_some() {
-                    StateStore::staged_add_in_txn(
-                        txn,
-                        at,
-                        (header.generation, header.attempt),
-                        &gathered,
-                    )
-                    .await?;
-                }
-            }
+            Report::GatheredDate(gathered) => return Self::staged(txn, header, &[gathered]).await,
             Report::Quarantined(records) => {
                 if Self::gathering(txn, at, header.generation).await?.is_some() {
                     StateStore::staged_quarantine_in_txn(
@@ -273,9 +273,12 @@ impl Leader {
     ) -> Result<(), StateError> {
         let mut commits = Vec::new();
         let mut counted = StepDone::default();
+        let dates: Vec<_> = units.iter().map(|done| done.date).collect();
+        let mut known = StateStore::units_lock_in_txn(txn, at, &dates).await?;
         for done in units {
-            let wanted = (done.date, done.generation);
-            let Some(unit) = Self::unit_in(txn, at, wanted, UnitState::Allocating).await? else {
+            let wanted = (done.generation, UnitState::Allocating);
+            let unit = known.remove(&done.date);
+            let Some(unit) = unit.filter(|unit| (unit.wanted, unit.state) == wanted) else {
                 continue;
             };
             reconcile(&self.metrics, &unit.lines.totals, &done.manifest.totals);
@@ -318,11 +321,9 @@ impl Leader {
                 }
                 out => out?,
             };
-            for (unit, done) in &group {
-                StateStore::unit_allocated_in_txn(txn, unit, done, &out.subject).await?;
-                self.unit_drivers_put(txn, &unit.key, &done.drivers).await?;
-                after.months.push(unit.key.date);
-            }
+            StateStore::units_allocated_in_txn(txn, at, &group, &out.subject).await?;
+            self.units_drivers_put(txn, at, &group).await?;
+            after.months.extend(group.iter().map(|(unit, _)| unit.key.date));
             after.tasks.push(out);
         }
         Ok(())
@@ -336,16 +337,26 @@ impl Leader {
         after: &mut After,
     ) -> Result<(), StateError> {
         let (mut counted, mut generations) = (StepDone::default(), Vec::new());
+        let dates: Vec<_> = units.iter().map(|done| done.date).collect();
+        let mut known = StateStore::units_lock_in_txn(txn, at, &dates).await?;
+        let mut visible = Vec::new();
         for done in units {
-            let (date, generation) = (done.date, done.generation.0);
-            if let Some(rows) = self.committed(txn, at, done, after).await? {
-                counted.add(date, rows);
-                generations.push(generation);
+            let wanted = (done.generation, UnitState::Committing);
+            let unit = known.remove(&done.date);
+            let Some(unit) = unit.filter(|unit| (unit.wanted, unit.state) == wanted) else {
+                continue;
+            };
+            if let Some(rows) = self.committed(txn, at, &done, &unit, after).await? {
+                counted.add(done.date, rows);
+                generations.push(done.generation.0);
+                visible.push(done.date);
             }
         }
         if generations.is_empty() {
             return Ok(());
         }
+        StateStore::units_event_in_txn(txn, at, &visible, UnitEvent::Committed).await?;
+        StateStore::units_settled_in_txn(txn, at, &visible).await?;
         after.visible += generations.len() as u64;
         StateStore::units_emitted_in_txn(txn, at, counted.dates()).await?;
         StateStore::run_units_in_txn(txn, &self.run, generations.len()).await?;
@@ -353,27 +364,20 @@ impl Leader {
         StateStore::run_visible_in_txn(txn, at, &counted, &generations).await
     }
 
-    /// Gives the number of rows where the unit became visible.
+    /// Gives the number of rows where the unit, which waits for it, became visible.
     async fn committed(
         &self,
         txn: &Transaction<'_>,
         at: Source<'_>,
-        done: Committed,
+        done: &Committed,
+        unit: &UnitRow,
         after: &mut After,
     ) -> Result<Option<u64>, StateError> {
-        let wanted = (done.date, done.generation);
-        let Some(unit) = Self::unit_in(txn, at, wanted, UnitState::Committing).await? else {
-            return Ok(None);
-        };
         if unit.visible != done.generation.0 {
             // The ledger found it superseded, though nothing newer is wanted: it is calculated again.
             let reason = "the ledger found the generation superseded";
-            self.unit_failed(txn, &unit, FailureClass::Transient, reason).await?;
+            self.unit_failed(txn, unit, FailureClass::Transient, reason).await?;
             return Ok(None);
-        }
-        let moved = StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::Committed).await?;
-        if moved {
-            StateStore::unit_settled_in_txn(txn, &unit.key).await?;
         }
         let mut purge = |stream, Manifest { generation, attempt, .. }: &Manifest| {
             let address = UnitAddress::new(stream, at.0, at.1, done.date, *generation, *attempt);
@@ -387,6 +391,6 @@ impl Leader {
             let resolutions = unit.resolutions.iter().filter(|r| r.generation == restored);
             resolutions.for_each(|resolutions| purge(Stream::Resolution, resolutions));
         }
-        Ok(moved.then(|| unit.rows.as_ref().map_or(0, |rows| rows.items)))
+        Ok(Some(unit.rows.as_ref().map_or(0, |rows| rows.items)))
     }
 }

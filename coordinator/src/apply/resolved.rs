@@ -51,7 +51,7 @@ impl Leader {
             // Equal resolutions end here: their rows are there.
             if StateStore::unit_is_as_visible_in_txn(txn, &unit.key).await? {
                 StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::ResolvedEqual).await?;
-                StateStore::unit_settled_in_txn(txn, &unit.key).await?;
+                StateStore::units_settled_in_txn(txn, at, &[done.date]).await?;
                 let mut same = StepDone::default();
                 same.add(done.date, 0);
                 StateStore::run_visible_in_txn(txn, at, &same, &[unit.visible]).await?;

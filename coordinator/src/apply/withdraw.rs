@@ -1,10 +1,10 @@
 //! Dates that a source no longer has, and what persons decided about what waits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::Transaction;
 use proto::config::SourceSettings;
-use proto::ids::{Attempt, Generation, UnitKey};
+use proto::ids::{Attempt, Generation};
 use proto::manifest::{ManifestBuilder, Totals};
 use proto::time::UnitDate;
 
@@ -12,7 +12,7 @@ use super::Source;
 use super::inventory::{ended_at, lasted_since, remember};
 use crate::domain::guard::{Census, Class, Verdict, judge};
 use crate::leader::Leader;
-use crate::store::{ConfigInForce, Decision, StateError, StateStore, pack};
+use crate::store::{ConfigInForce, Decision, StagedDate, StateError, StateStore, pack};
 
 /// Dates are a population without a type.
 const NO_TYPE: &str = "";
@@ -84,15 +84,14 @@ impl Leader {
         (generation, attempt): (Generation, Attempt),
         dates: &BTreeSet<UnitDate>,
     ) -> Result<(), StateError> {
+        let mut empty = BTreeMap::new();
         for date in dates {
             tracing::info!(tenant = %at.0, source = %at.1, %date, "the source no longer has this date: withdrawn");
-            let key = UnitKey { tenant: at.0.clone(), source: at.1.clone(), date: *date };
             // Visible as a generation with 0 rows.
-            let empty = ManifestBuilder::default().finish(generation, attempt);
-            let rules = entry.config.rules_hash(at.1, *date)?;
-            let received = pack(&Totals::default())?;
-            self.date_in_force(txn, &key, &empty, &received, (entry.hash, rules)).await?;
+            let lines = ManifestBuilder::default().finish(generation, attempt);
+            empty.insert(*date, StagedDate { lines, received: pack(&Totals::default())? });
         }
+        Self::dates_in_force(txn, at, entry, empty).await?;
         let withdrawn: Vec<UnitDate> = dates.iter().copied().collect();
         StateStore::dates_unmiss_in_txn(txn, at, &withdrawn).await
     }

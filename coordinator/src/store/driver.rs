@@ -242,6 +242,20 @@ impl StateStore {
         Ok(())
     }
 
+    /// Forgets what units' lines asked for.
+    pub(crate) async fn unit_drivers_forget_in_txn(
+        txn: &Transaction<'_>,
+        (tenant, source): (&TenantId, &SourceId),
+        dates: &[UnitDate],
+    ) -> Result<(), StateError> {
+        let sql = "delete from unit_drivers
+                   where tenant = $1 and source = $2 and date = any($3::text[]::date[])";
+        let dates: Vec<String> = dates.iter().map(ToString::to_string).collect();
+        let of: [&(dyn ToSql + Sync); 3] = [&tenant.as_str(), &source.as_str(), &dates];
+        execute(txn, "forget what units asked for", sql, &of).await?;
+        Ok(())
+    }
+
     /// Remembers what a unit's lines asked for. What is gone from the stream is forgotten, so that it is made again.
     pub(crate) async fn unit_drivers_put_in_txn(
         txn: &Transaction<'_>,
@@ -250,9 +264,6 @@ impl StateStore {
     ) -> Result<(), StateError> {
         let (tenant, source, date) =
             (unit.tenant.as_str(), unit.source.as_str(), unit.date.to_string());
-        let sql =
-            "delete from unit_drivers where tenant = $1 and source = $2 and date = $3::text::date";
-        execute(txn, "forget what a unit asked for", sql, &[&tenant, &source, &date]).await?;
         for (used, sources) in uses {
             let (driver, from, until) = key(&used.window);
             if used.gone {

@@ -148,28 +148,32 @@ impl StateStore {
         rows.first().map(of).transpose()
     }
 
-    /// Keeps a date of a gather under way; reported twice, it is kept once.
+    /// Keeps dates of a gather under way; one that is reported twice is kept once.
     pub(crate) async fn staged_add_in_txn(
         txn: &Transaction<'_>,
         (tenant, source): Source<'_>,
         (generation, attempt): (Generation, Attempt),
-        gathered: &GatheredDate,
+        gathered: &[GatheredDate],
     ) -> Result<(), StateError> {
         let sql = "insert into staged_dates (tenant, source, generation, attempt, date, hash, manifest, received)
-                   values ($1, $2, $3, $4, $5::text::date, $6, $7, $8) on conflict do nothing";
-        let (manifest, received) = (pack(&gathered.lines)?, pack(&gathered.received)?);
-        let (date, digest) = (gathered.date.to_string(), gathered.lines.hash.0.as_slice());
+                   select $1, $2, $3, $4, u.* from unnest($5::text[]::date[], $6::bytea[], $7::bytea[], $8::bytea[]) as u
+                   on conflict do nothing";
+        let dates: Vec<String> = gathered.iter().map(|of| of.date.to_string()).collect();
+        let hashes: Vec<&[u8]> = gathered.iter().map(|of| of.lines.hash.0.as_slice()).collect();
+        let manifests = gathered.iter().map(|of| pack(&of.lines)).collect::<Result<Vec<_>, _>>()?;
+        let received =
+            gathered.iter().map(|of| pack(&of.received)).collect::<Result<Vec<_>, _>>()?;
         let parameters: [&(dyn ToSql + Sync); 8] = [
             &tenant.as_str(),
             &source.as_str(),
             &generation.0,
             &attempt.0.cast_signed(),
-            &date,
-            &digest,
-            &manifest,
+            &dates,
+            &hashes,
+            &manifests,
             &received,
         ];
-        execute(txn, "stage a date", sql, &parameters).await?;
+        execute(txn, "stage dates", sql, &parameters).await?;
         Ok(())
     }
 

@@ -17,6 +17,7 @@ mod run;
 mod snapshot;
 mod task;
 mod unit;
+mod units;
 
 pub use audit::{GatherRun, StepDone};
 pub use config::ConfigInForce;

@@ -7,17 +7,14 @@ use deadpool_postgres::tokio_postgres::Row;
 use proto::hash::Hash128;
 use proto::ids::{Generation, SourceId, TenantId, UnitKey};
 use proto::manifest::Manifest;
-use proto::report::{Published, Restored};
+use proto::report::Restored;
 use proto::subject::Lane;
 use proto::time::UnitDate;
 use runtime::store::StoreError;
 
-use super::{
-    StateError, StateStore, execute, hash, pack, parsed, plain, query, unit_key, unpack,
-    warnings_json,
-};
+use super::{StateError, StateStore, execute, hash, pack, parsed, plain, query, unit_key, unpack};
 use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
-use crate::domain::unit::{UnitEvent, UnitState, step};
+use crate::domain::unit::{UnitEvent, UnitState};
 
 /// A unit as stored, without what only the ledger needs.
 #[derive(Debug, Clone)]
@@ -182,70 +179,8 @@ impl StateStore {
         key: &UnitKey,
         event: UnitEvent,
     ) -> Result<bool, StateError> {
-        let sql = "select state from pipeline_state where tenant = $1 and source = $2 and date = $3::text::date for update";
-        let (tenant, source, date) =
-            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
-        let rows = query(txn, "lock a unit", sql, &[&tenant, &source, &date]).await?;
-        let Some(row) = rows.first() else { return Ok(false) };
-        let Some(next) = step(parsed("state", row.get(0))?, event) else { return Ok(false) };
-        // Fresh inputs or a person's word start the count of attempts anew. A republish does only where the unit had been
-        // given up: batches that are gone again each time must not go round through their source without a pause.
-        let republished = event == UnitEvent::Republished;
-        let fresh = republished || matches!(event, UnitEvent::InputsChanged | UnitEvent::Requeued);
-        // What is new is live work.
-        let live = event == UnitEvent::ReplayGivenUp || fresh && !republished;
-        let sql = "update pipeline_state set state = $4, task = null,
-                     due_since = case when state = 'visible' then now() else due_since end,
-                     attempts = case when $5 and not ($6 and attempts < $7) then 0 else attempts end,
-                     equal_errors = case when $5 then 0 else equal_errors end,
-                     next_attempt_at = case when $5 then now() else next_attempt_at end, replay = replay and not $8
-                   where tenant = $1 and source = $2 and date = $3::text::date";
-        let word = next.word();
-        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 8] =
-            [&tenant, &source, &date, &word, &fresh, &republished, &ATTEMPTS_OF_A_RUN, &live];
-        execute(txn, "move a unit", sql, &parameters).await?;
-        Ok(true)
-    }
-
-    /// Fixes the inputs of a dispatch under the row's lock.
-    pub(crate) async fn unit_dispatch_in_txn(
-        txn: &Transaction<'_>,
-        unit: &UnitRow,
-        event: UnitEvent,
-        generation: Generation,
-        task: &str,
-    ) -> Result<bool, StateError> {
-        let Some(next) = step(unit.state, event) else { return Ok(false) };
-        let sql = "update pipeline_state set state = $4, wanted_generation = $5, wanted_lines_hash = lines_hash,
-                     wanted_rules_hash = rules_hash, wanted_config_hash = config_hash, rows_manifest = null, task = $6,
-                     dispatched_at = now(),
-                     resolve_settings = case when $7 then (select resolve_settings from source_state
-                       where tenant = $1 and source = $2) else resolve_settings end
-                   where tenant = $1 and source = $2 and date = $3::text::date";
-        let (tenant, source, date) =
-            (unit.key.tenant.as_str(), unit.key.source.as_str(), unit.key.date.to_string());
-        let resolves = event == UnitEvent::ResolveSent;
-        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 7] =
-            [&tenant, &source, &date, &next.word(), &generation.0, &task, &resolves];
-        Ok(execute(txn, "dispatch a unit", sql, &parameters).await? == 1)
-    }
-
-    /// Stores the rows of the wanted generation and hands the unit to the commit task.
-    pub(crate) async fn unit_allocated_in_txn(
-        txn: &Transaction<'_>,
-        unit: &UnitRow,
-        done: &Published,
-        task: &str,
-    ) -> Result<(), StateError> {
-        let sql = "update pipeline_state set state = 'committing', rows_manifest = $4, task = $5, dispatched_at = now(),
-                     warnings = $6::text::jsonb
-                   where tenant = $1 and source = $2 and date = $3::text::date";
-        let (tenant, source, date) =
-            (unit.key.tenant.as_str(), unit.key.source.as_str(), unit.key.date.to_string());
-        let (rows, warnings) = (pack(&done.manifest)?, warnings_json(&done.warnings));
-        execute(txn, "store rows", sql, &[&tenant, &source, &date, &rows, &task, &warnings])
-            .await?;
-        Ok(())
+        let at = (&key.tenant, &key.source);
+        Ok(Self::units_event_in_txn(txn, at, &[key.date], event).await? > 0)
     }
 
     /// Stores where the lines in force lie now, and the resolutions in force if it was those that were restored. False
@@ -283,20 +218,6 @@ impl StateStore {
         ];
         execute(txn, "store restored resolutions", sql, &parameters).await?;
         Ok(true)
-    }
-
-    /// Ends a unit's work well: the wanted generation is visible.
-    pub(crate) async fn unit_settled_in_txn(
-        txn: &Transaction<'_>,
-        key: &UnitKey,
-    ) -> Result<(), StateError> {
-        let sql = "update pipeline_state set attempts = 0, equal_errors = 0, error_hash = null, last_error = null,
-                     rows_manifest = null
-                   where tenant = $1 and source = $2 and date = $3::text::date";
-        let (tenant, source, date) =
-            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
-        execute(txn, "settle a unit", sql, &[&tenant, &source, &date]).await?;
-        Ok(())
     }
 
     /// Notes a failure, the hash that tells whether it is the same again, and when the next attempt may be.
@@ -349,56 +270,6 @@ impl StateStore {
             [&tenant, &source, &date, &ATTEMPTS_OF_A_RUN, &reason];
         execute(txn, "give a waiting unit up", sql, &parameters).await?;
         Ok(())
-    }
-
-    /// Puts a new or changed date in force. True when its content differs from what was there.
-    pub(crate) async fn unit_gathered_in_txn(
-        txn: &Transaction<'_>,
-        key: &UnitKey,
-        lines: &Manifest,
-        received: &[u8],
-        (config, rules): (Hash128, Hash128),
-    ) -> Result<bool, StateError> {
-        let (tenant, source, date) =
-            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
-        let sql = "select lines_hash, lines_generation from pipeline_state
-                   where tenant = $1 and source = $2 and date = $3::text::date for update";
-        let rows = query(txn, "look at a date", sql, &[&tenant, &source, &date]).await?;
-        let same =
-            rows.first().map(|row| hash("lines_hash", row.get(0))).transpose()? == Some(lines.hash);
-        // Manifests in force only grow.
-        if rows.first().is_some_and(|row| row.get::<_, i64>(1) > lines.generation.0) {
-            return Ok(false);
-        }
-        let sql = "insert into pipeline_state (tenant, source, date, lines_generation, lines_hash, lines_items,
-                     lines_manifest, received, withdrawn, config_hash, rules_hash, state)
-                   values ($1, $2, $3::text::date, $4, $5, $6, $7, $8, $9, $10, $11, 'gathered')
-                   on conflict (tenant, source, date) do update set lines_generation = $4, lines_hash = $5,
-                     lines_items = $6, lines_manifest = $7, received = $8, withdrawn = $9,
-                     resolve_attempts = case when pipeline_state.lines_hash = $5 then pipeline_state.resolve_attempts
-                       else 0 end";
-        let items = i64::try_from(lines.items).unwrap_or(i64::MAX);
-        let (digest, manifest) = (lines.hash.0.as_slice(), pack(lines)?);
-        let (config, rules) = (config.0.as_slice(), rules.0.as_slice());
-        let withdrawn = lines.items == 0;
-        let parameters: [&(dyn deadpool_postgres::tokio_postgres::types::ToSql + Sync); 11] = [
-            &tenant,
-            &source,
-            &date,
-            &lines.generation.0,
-            &digest,
-            &items,
-            &manifest,
-            &received,
-            &withdrawn,
-            &config,
-            &rules,
-        ];
-        execute(txn, "put a date in force", sql, &parameters).await?;
-        if rows.is_empty() {
-            Self::date_is_back_in_txn(txn, key).await?;
-        }
-        Ok(!same)
     }
 
     /// Units of sources in force that a step has held longer than `limit`.
