@@ -14,7 +14,7 @@ use proto::subject::{Lane, Step};
 use proto::task::{ComputeDriver, Task};
 use proto::time::UnitDate;
 
-use crate::domain::backoff::{measure_again, pause, resolve_again};
+use crate::domain::backoff::{measure_again, resolve_again};
 use crate::domain::unit::UnitEvent;
 use crate::leader::Leader;
 use crate::store::{DriverWanted, Outgoing, StateError, StateStore, UnitRow};
@@ -187,7 +187,10 @@ impl Leader {
         let reason = &failed.reason;
         tracing::warn!(%tenant, reason, "a driver could not be made");
         let failure = (reason.as_str(), failed.class == FailureClass::Data);
-        StateStore::driver_failed_in_txn(txn, tenant, generation, failure, pause).await
+        StateStore::driver_failed_in_txn(txn, tenant, generation, failure, |attempts| {
+            self.pause(attempts)
+        })
+        .await
     }
 }
 

@@ -11,7 +11,11 @@ use proto::ids::{Attempt, Generation, SourceId, TenantId};
 use proto::time::{BillingPeriod, UnitDate, UtcSeconds};
 use runtime::observe::Metrics;
 
+use crate::domain::backoff::pause;
 use crate::store::{ConfigInForce, Outgoing, StateError, StateStore};
+
+/// What is tried again first waits so long.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// The state of a leading coordinator. Everything in it can be thrown away and read again from Postgres.
 pub struct Leader {
@@ -38,6 +42,8 @@ pub struct Leader {
     pub(crate) streams_filling: bool,
     /// Days that the streams hold.
     pub(crate) replay_horizon_days: u64,
+    /// The pause after the first failed attempt at something.
+    pub(crate) retry_pause: Duration,
     pub(crate) metrics: Metrics,
 }
 
@@ -64,11 +70,24 @@ impl Leader {
             drivers_hinted: true,
             drivers_looked: Instant::now(),
             replay_horizon_days,
+            retry_pause: RETRY_PAUSE,
             streams_filling: false,
             emissions_compared: None,
             runs_looked: None,
             metrics: Metrics::default(),
         }
+    }
+
+    /// Pauses so long after the first failed attempt at something; longer after the next ones.
+    #[must_use]
+    pub fn pausing(mut self, first: Duration) -> Self {
+        self.retry_pause = first;
+        self
+    }
+
+    /// The pause after so many failed attempts.
+    pub(crate) fn pause(&self, attempts: i32) -> Duration {
+        pause(self.retry_pause, attempts)
     }
 
     /// Counts in `metrics` from now on.

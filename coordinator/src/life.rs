@@ -162,6 +162,7 @@ async fn lead_on(
     let every = (!options.once).then_some(GATHER_EVERY);
     let horizon = process.settings.replay_horizon_days;
     let leader = Leader::new(lead.clone(), config.dir.clone(), options.run.clone(), every, horizon)
+        .pausing(Duration::from_millis(process.settings.retry_pause_ms))
         .counting(process.observe.metrics.clone());
     let post = Post::new(leader, process.bus.clone(), process.settings.clone());
     let state = StateHandle::start(post);

@@ -32,6 +32,7 @@ pub const PATIENCE: Duration = Duration::from_secs(180);
 pub struct Stand {
     root: TempDir,
     servers: Option<Servers>,
+    impatient: bool,
 }
 
 struct Servers {
@@ -64,7 +65,7 @@ impl Stand {
         // Open to the account that Postgres runs as when we are root, so that all data stay in here.
         let open = fs::Permissions::from_mode(0o755);
         fs::set_permissions(root.path(), open).expect("the folder is ours");
-        let stand = Self { root, servers: None };
+        let stand = Self { root, servers: None, impatient: false };
         fs::create_dir_all(stand.config().join("tenants")).expect("the folder is ours");
         stand
     }
@@ -85,6 +86,13 @@ impl Stand {
         let postgres = EmbeddedPostgres::start(&folder.join("postgres"), options)?;
         stand.servers = Some(Servers { nats, postgres });
         Ok(stand)
+    }
+
+    /// Its runs try again at once what failed, and so give up in a second what is away.
+    #[must_use]
+    pub fn impatient(mut self) -> Self {
+        self.impatient = true;
+        self
     }
 
     /// The configuration folder.
@@ -212,6 +220,9 @@ impl Stand {
             .stdin(Stdio::null())
             .stdout(file("output"))
             .stderr(file("said"));
+        if self.impatient {
+            command.env("APPORTION_RETRY_PAUSE_MS", "5");
+        }
         if let Some(servers) = &self.servers {
             command.env("NATS_URL", servers.nats.url());
             command.env("DATABASE_URL", servers.postgres.url());

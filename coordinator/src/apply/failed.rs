@@ -10,7 +10,7 @@ use proto::report::{Failed, FailureClass};
 use proto::subject::Step;
 
 use super::Source;
-use crate::domain::backoff::{EQUAL_ERRORS_MAX, pause, without_generation};
+use crate::domain::backoff::{EQUAL_ERRORS_MAX, without_generation};
 use crate::domain::unit::{UnitEvent, UnitState};
 use crate::leader::Leader;
 use crate::store::{StateError, StateStore, UnitRow};
@@ -30,13 +30,14 @@ impl Leader {
                     let key = UnitKey { tenant: at.0.clone(), source: at.1.clone(), date: *date };
                     let hopeless = failed.class == FailureClass::Data;
                     let failure = (header.generation, failed.reason.as_str(), hopeless);
+                    let pause = |attempts| self.pause(attempts);
                     StateStore::emission_failed_in_txn(txn, &key, &emitter, failure, pause).await?;
                 }
                 Ok(())
             }
             Ok(Step::Remove) => {
                 let (task, reason) = (header.generation, &failed.reason);
-                StateStore::removals_failed_in_txn(txn, at, task, reason, pause(1)).await
+                StateStore::removals_failed_in_txn(txn, at, task, reason, self.pause(1)).await
             }
             Ok(Step::Resolve) => {
                 self.units_failed(txn, at, UnitState::Resolving, failed.class, failed).await
@@ -112,7 +113,7 @@ impl Leader {
         // The archive or the source need not wait, unless what they brought is gone again.
         let missing = class == FailureClass::InputMissing;
         let first = missing && unit.attempts == 0;
-        let pause = if first { Duration::ZERO } else { pause(unit.attempts + 1) };
+        let pause = if first { Duration::ZERO } else { self.pause(unit.attempts + 1) };
         StateStore::unit_event_in_txn(txn, &unit.key, event).await?;
         StateStore::unit_failed_in_txn(txn, &unit.key, reason, (error, equal), pause).await?;
         if event == UnitEvent::Quarantine {

@@ -12,7 +12,7 @@ use proto::time::UnitDate;
 
 use super::inventory::{Arrived, Inventories};
 use super::{Applied, Source, source_of};
-use crate::domain::backoff::{ATTEMPTS_OF_A_RUN, pause};
+use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
 use crate::domain::unit::UnitEvent;
 use crate::leader::Leader;
 use crate::store::{ConfigInForce, SourceRow, StagedDate, StateError, StateStore};
@@ -180,6 +180,6 @@ impl Leader {
             return StateStore::backfill_ended_in_txn(txn, at).await;
         }
         let given_up = given_up.then_some(self.run.as_str());
-        StateStore::gather_failed_in_txn(txn, at, reason, pause(attempts), given_up).await
+        StateStore::gather_failed_in_txn(txn, at, reason, self.pause(attempts), given_up).await
     }
 }

@@ -11,11 +11,11 @@ pub const STEP_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// A task that was sent this long ago, and is neither queued nor held nor reported, is sent again.
 pub const RESEND_AFTER: Duration = Duration::from_secs(30);
 
-/// The pause before attempt number `attempts` + 1: half a second, doubling, at most a minute.
+/// The pause before attempt number `attempts` + 1: the `first` one, doubling, at most a minute.
 #[must_use]
-pub fn pause(attempts: i32) -> Duration {
+pub fn pause(first: Duration, attempts: i32) -> Duration {
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(7);
-    Duration::from_millis(500 << doublings).min(Duration::from_secs(60))
+    (first * (1 << doublings)).min(Duration::from_secs(60))
 }
 
 /// The pause before a date is resolved again that lacks something after `attempts` attempts, `None` when there were
@@ -92,10 +92,11 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_stay_bounded() {
-        assert_eq!(pause(0), Duration::from_millis(500));
-        assert_eq!(pause(1), Duration::from_millis(500));
-        assert_eq!(pause(3), Duration::from_secs(2));
-        assert_eq!(pause(8), Duration::from_secs(60));
-        assert_eq!(pause(i32::MAX), Duration::from_secs(60));
+        let of = |attempts| pause(Duration::from_millis(500), attempts);
+        assert_eq!(of(0), Duration::from_millis(500));
+        assert_eq!(of(1), Duration::from_millis(500));
+        assert_eq!(of(3), Duration::from_secs(2));
+        assert_eq!(of(8), Duration::from_secs(60));
+        assert_eq!(of(i32::MAX), Duration::from_secs(60));
     }
 }

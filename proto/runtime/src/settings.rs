@@ -29,6 +29,8 @@ pub struct Settings {
     pub metrics: String,
     /// Logs as JSON lines.
     pub log_json: bool,
+    /// What failed is tried again after so many milliseconds, and twice as many each time, up to a minute.
+    pub retry_pause_ms: u64,
     /// Bytes that one data stream may hold.
     pub stream_bytes_max: i64,
     /// Every visible unit's stored facts are compared again within so many seconds; 0: never.
@@ -159,13 +161,14 @@ impl Settings {
     }
 }
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "slots",
     "pool_max",
     "shards",
     "partitions",
     "metrics",
     "log_json",
+    "retry_pause_ms",
     "stream_bytes_max",
     "replay_horizon_days",
     "reconcile_every",

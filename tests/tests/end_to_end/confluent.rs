@@ -69,7 +69,7 @@ impl World {
         let days = days();
         let prometheus = Prometheus::start(&samples(days)).expect("Prometheus");
         let organization = Organization::start(everything(&days)).expect("a free port");
-        let stand = Stand::with_servers(name, None).expect("servers");
+        let stand = Stand::with_servers(name, None).expect("servers").impatient();
         let secret = stand.config().join("secret");
         stand.write("secret", "hush");
         let (url, metrics, secret) =

@@ -19,7 +19,7 @@ fn spoilt(lines: &[Line]) -> Vec<Line> {
 
 #[test]
 fn a_date_with_a_bad_line_waits_until_the_line_is_mended_or_the_word_changes() {
-    let stand = Stand::new("hold");
+    let stand = Stand::new("hold").impatient();
     let lines = world::bill(41, "USD", day("2026-05-01"), 2, 8);
     let plain = world::tenant("USD", "bill.csv", COST);
     let holding = format!("on_bad_line: hold\n{plain}");

@@ -33,7 +33,7 @@ fn until(up: &mut Started, what: &str, found: impl Fn() -> Option<i64>) -> i64 {
 
 #[test]
 fn a_failing_source_or_tenant_stops_no_other_and_recovers_without_a_person() -> Result<()> {
-    let stand = Stand::with_servers("isolation", None)?;
+    let stand = Stand::with_servers("isolation", None)?.impatient();
     let good = world::tenant("USD", "good.csv", COST);
     let both = good.replace(
         "sources:\n",

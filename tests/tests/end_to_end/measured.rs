@@ -99,7 +99,7 @@ const FINALITY: &str =
 fn a_kafka_cluster_costs_what_the_formulas_say_to_the_last_decimal() {
     let today = today();
     let mut prometheus = Prometheus::start(&samples(today)).unwrap();
-    let stand = Stand::with_servers("kafka", None).unwrap();
+    let stand = Stand::with_servers("kafka", None).unwrap().impatient();
     stand.write("kafka.yaml", kafka(&prometheus.url()));
     let source = "kind: self_managed_kafka, settings: kafka.yaml";
     let tenant = format!("lookback: 2d\nsources: {{ kafka: {{ {source} }} }}\n{EMITTERS}");
@@ -204,7 +204,7 @@ fn a_kafka_cluster_costs_what_the_formulas_say_to_the_last_decimal() {
 fn without_metrics_dates_are_provisional_and_become_final_by_themselves() {
     let today = today();
     let mut prometheus = Prometheus::start(&samples(today)).unwrap();
-    let stand = Stand::with_servers("provisional", None).unwrap();
+    let stand = Stand::with_servers("provisional", None).unwrap().impatient();
     let url = prometheus.url();
     // What it costs is known without metrics; who caused it is not.
     let usage = "sum by (principal) (increase(kafka_server_brokertopicmetrics_bytesin_total[1h]))";

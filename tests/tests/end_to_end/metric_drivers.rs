@@ -66,7 +66,7 @@ fn shares(stand: &Stand, tenant: &str) -> (BTreeMap<String, String>, Vec<String>
 fn weights_that_cannot_be_had_are_done_without_and_asked_for_again() {
     let date = today().plus_days(-3).unwrap();
     let mut prometheus = Prometheus::start(&samples(date)).unwrap();
-    let stand = Stand::with_servers("metric-drivers", None).unwrap();
+    let stand = Stand::with_servers("metric-drivers", None).unwrap().impatient();
     stand.write("tenants/acme.yaml", tenant(&prometheus.url()));
     // One line is shared by what was measured on its day; another one of the day after is not shared at all.
     let bill = Month(date);
