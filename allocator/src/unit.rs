@@ -18,6 +18,7 @@ use proto::subject::Stream;
 use proto::task::AllocateUnit;
 use proto::time::UnitDate;
 use runtime::data::{BatchReader, BatchWriter, DataError};
+use runtime::faults::crash_point;
 use runtime::worker::TaskContext;
 
 use crate::domain::{DriverWeights, Facts, Packed, Program, UnitAllocator, UnitError};
@@ -126,7 +127,9 @@ pub async fn allocate(
         let (returned, packed, items) = apply(allocator, payload).await?;
         allocator = returned;
         read += items as u64;
+        crash_point("allocator.read");
         rows.write(packed).await?;
+        crash_point("allocator.batch");
         context.progress.tick();
     }
     if read != unit.lines.items {
@@ -137,6 +140,7 @@ pub async fn allocate(
     let (last, warnings) = allocator.finish();
     rows.write(last).await?;
     let manifest = rows.finish(&unit.lines.totals).await?;
+    crash_point("allocator.stored");
     let (date, generation) = (unit.date, unit.generation);
     let identities = Vec::new();
     Ok(Published { date, generation, manifest, warnings, lacking: None, drivers, identities })

@@ -9,6 +9,7 @@ use proto::config::TenantConfig;
 use proto::envelope;
 use proto::subject::{self, Step, Stream};
 use runtime::bus::{Bus, BusError};
+use runtime::faults::crash_point;
 use runtime::inbox::Delivery;
 use runtime::settings::Settings;
 
@@ -60,6 +61,7 @@ impl Post {
                 return Err(error);
             }
         };
+        crash_point("coordinator.applied");
         for (delivery, outcome) in deliveries.iter().zip(outcomes) {
             match outcome {
                 Applied::Done => delivery.done().await,
@@ -67,6 +69,7 @@ impl Post {
                 Applied::Refused(reason) => self.refuse(delivery, &reason).await,
             }
         }
+        crash_point("coordinator.acknowledged");
         if after.config_doubted {
             self.configs_published = None;
         }
@@ -214,7 +217,10 @@ impl Post {
                 break;
             }
             match self.bus.send_task(&task.subject, task.message).await {
-                Ok(_) => sent.push(task.subject),
+                Ok(_) => {
+                    crash_point("coordinator.task");
+                    sent.push(task.subject);
+                }
                 // Of another database, before this one was made anew: Postgres alone says what is out.
                 Err(BusError::Conflict(_)) => {
                     tracing::warn!(subject = task.subject, "removes a task that is none of ours");
@@ -231,6 +237,9 @@ impl Post {
                     break;
                 }
             }
+        }
+        if !sent.is_empty() {
+            crash_point("coordinator.sent");
         }
         self.leader.tasks_sent(&sent).await
     }

@@ -15,6 +15,7 @@ use proto::task::{
     Allocate, AllocateUnit, Emit, Gather, KnownDate, Remove, Resolve, ResolveUnit, Restore,
     RestoreUnit, Task, UNITS_MAX,
 };
+use runtime::faults::crash_point;
 use runtime::store::StoreError;
 use serde_bytes::ByteBuf;
 
@@ -113,7 +114,13 @@ impl Leader {
             StateStore::run_units_sweep_in_txn(&txn).await?;
         }
         let superseded = StateStore::tasks_settle_in_txn(&txn).await?;
+        if !tasks.is_empty() {
+            crash_point("coordinator.planned");
+        }
         txn.commit().await.map_err(StoreError::sql("commit"))?;
+        if !tasks.is_empty() {
+            crash_point("coordinator.written");
+        }
         drop(client);
         if compare {
             self.emissions_compared = Some(std::time::Instant::now());

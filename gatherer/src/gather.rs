@@ -7,6 +7,7 @@ use proto::subject::Stream;
 use proto::task::Gather;
 use proto::time::UnitDate;
 use runtime::data::BatchWriter;
+use runtime::faults::crash_point;
 use runtime::worker::TaskContext;
 use serde_bytes::ByteBuf;
 use tokio::sync::mpsc;
@@ -31,6 +32,7 @@ pub async fn gather(
 ) -> Result<Vec<Report>, GatherError> {
     let (task, watch) = (request.task.clone(), request.watch.clone());
     let harvest = plugin.cost_input().collect(request.clone()).await?;
+    crash_point("gatherer.collected");
     let (sender, cuts) = mpsc::channel(CUTS_AHEAD);
     let cutting = tokio::task::spawn_blocking({
         let task = task.clone();
@@ -80,18 +82,21 @@ async fn publish(context: &TaskContext, mut cuts: mpsc::Receiver<Cut>) -> Result
                 batch.hashes.iter().for_each(|hash| writer.manifest.add_item(*hash));
                 writer.manifest.totals.merge(&batch.totals);
                 writer.write(&batch.lines, batch.hashes.len()).await?;
+                crash_point("gatherer.batch");
             }
             Cut::Date { date, received, hash } => {
                 let lines = match open.take() {
                     Some((opened, writer)) if opened == date => writer.finish().await?,
                     _ => return Err(GatherError::Unbalanced(format!("{date} (no batches)"))),
                 };
+                crash_point("gatherer.date_stored");
                 if lines.hash != hash || lines.totals != received {
                     return Err(GatherError::Unbalanced(format!("{date} (manifest)")));
                 }
                 context
                     .report(&Report::GatheredDate(GatheredDate { date, lines, received }))
                     .await?;
+                crash_point("gatherer.date_reported");
             }
             Cut::Quarantined(records) => context.report(&Report::Quarantined(records)).await?,
         }

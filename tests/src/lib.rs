@@ -6,6 +6,7 @@
 //! | [`stand`] | a temporary folder with a configuration and a data folder, and runs over them |
 //! | [`world`] | seeded FOCUS bills, with the sums that they must come to |
 //! | [`output`] | emitted CSV files: their sums, and whether they were touched |
+//! | [`faults`], [`proxy`] | the fault matrix: roles that fail on purpose, and what must hold afterwards |
 //! | [`columnar`] | bills as Parquet, and emitted Parquet files |
 //! | [`focus`] | what FOCUS 1.2 files have to hold |
 //! | [`growth`] | how time and memory grow, as tables and plots |
@@ -15,6 +16,7 @@
 
 pub mod columnar;
 pub mod confluent;
+pub mod faults;
 pub mod focus;
 pub mod growth;
 pub mod http;
@@ -22,6 +24,7 @@ pub mod output;
 pub mod processes;
 pub mod program;
 pub mod prometheus;
+pub mod proxy;
 pub mod roles;
 pub mod stand;
 pub mod world;

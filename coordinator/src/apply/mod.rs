@@ -19,6 +19,7 @@ use proto::report::{Committed, FailureClass, Published, Report, Restored};
 use proto::subject::{self, Step, Stream, UnitAddress};
 use proto::task::{Commit, CommitUnit, Task};
 use proto::time::UnitDate;
+use runtime::faults::crash_point;
 use runtime::store::StoreError;
 
 pub use self::after::After;
@@ -138,6 +139,7 @@ impl Leader {
         let mut settled = StateStore::tasks_settle_in_txn(&txn).await?;
         settled.retain(|task| subject::generation_of(task).is_none_or(|g| !answered.contains(&g)));
         after.superseded = settled;
+        crash_point("coordinator.applying");
         txn.commit().await.map_err(StoreError::sql("commit"))?;
         Ok(outcomes)
     }

@@ -113,6 +113,11 @@ impl EmbeddedPostgres {
         format!("postgresql://{NAME}@{folder}:{}/{}", self.socket_port(), encode(database))
     }
 
+    /// The unix socket that it listens at.
+    pub fn socket(&self) -> PathBuf {
+        self.socket.join(format!(".s.PGSQL.{}", self.socket_port()))
+    }
+
     /// Where people can connect to it.
     pub fn address(&self) -> String {
         match self.port {

@@ -22,6 +22,7 @@ use proto::ids::EmitterId;
 use proto::report::{Emitted, Report};
 use proto::task::{Content, Emit, EmitUnit};
 use proto::time::UtcSeconds;
+use runtime::faults::crash_point;
 use runtime::store::Store;
 use runtime::worker::{TaskContext, WorkError};
 use tokio::sync::mpsc;
@@ -129,12 +130,14 @@ async fn emit_parts(
             return Ok(emitted((id, emitter.as_ref()), parts, &visible, &published));
         }
         let sealed = draft(&transaction, context, emitter.as_ref(), &visible, parts).await?;
+        crash_point("emission.drafted");
         if self::visible(&transaction, parts, emitter.is_monthly()).await? != visible {
             tracing::debug!(date = %place.date, "a newer generation became visible meanwhile");
             continue;
         }
         let published = spawn_blocking(move || sealed.publish()).await.map_err(ended)??;
         transaction.commit().await.map_err(EmitterError::sql("end an emission"))?;
+        crash_point("emission.published");
         return Ok(emitted((id, emitter.as_ref()), parts, &visible, &published));
     }
 }

@@ -5,6 +5,7 @@ use deadpool_postgres::tokio_postgres::error::SqlState;
 use deadpool_postgres::tokio_postgres::types::Type;
 use proto::report::Committed;
 use proto::task::CommitUnit;
+use runtime::faults::crash_point;
 use runtime::store::{Store, StoreError};
 use runtime::worker::TaskContext;
 
@@ -62,12 +63,15 @@ pub async fn commit(
         .await
         .map_err(EmitterError::sql("begin a commit"))?;
     fill(keeper, context, &transaction, &works).await.map_err(overtaken)?;
+    crash_point("ledger.copied");
     if !flip::flip(at, &transaction, &works).await.map_err(overtaken)? {
         transaction.rollback().await.map_err(EmitterError::sql("roll a commit back"))?;
         let text = "a newer generation was wanted, or became visible, while this one was stored";
         return Err(EmitterError::Busy(text.into()));
     }
+    crash_point("ledger.flipped");
     ticking(&context.progress, transaction.commit()).await.map_err(EmitterError::sql("commit"))?;
+    crash_point("ledger.committed");
     done.extend(works.iter().map(|work| Committed {
         date: work.unit.date,
         generation: work.unit.generation,
@@ -97,6 +101,7 @@ async fn fill(
     let mut billing = Feed::new(keeper, DimensionKind::Billing, context.tenant());
     lines::store(context, transaction, works, &mut billing).await?;
     billing.settle().await?;
+    crash_point("ledger.lines");
     let mut chargeback = Feed::new(keeper, DimensionKind::Chargeback, context.tenant());
     rows::store(context, transaction, works, &mut chargeback).await?;
     chargeback.settle().await?;

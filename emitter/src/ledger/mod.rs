@@ -33,6 +33,7 @@ pub use restore::restore;
 
 use proto::report::{Committed, Report};
 use proto::task::{Commit, CommitUnit};
+use runtime::faults::crash_point;
 use runtime::store::Store;
 use runtime::worker::{TaskContext, WorkError};
 
@@ -51,6 +52,7 @@ pub async fn commit(
 ) -> Result<Vec<Report>, WorkError> {
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for group in plan::groups(&task.units) {
+        crash_point("ledger.group");
         if group.len() > 1 {
             match commit::commit(store, keeper, context, &group).await {
                 Ok(committed) => {

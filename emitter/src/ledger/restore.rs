@@ -11,6 +11,7 @@ use proto::resolution::ResolutionBatch;
 use proto::subject::Stream;
 use proto::task::{Restore, RestoreUnit};
 use runtime::data::{BatchWriter, DataError};
+use runtime::faults::crash_point;
 use runtime::store::Store;
 use runtime::worker::{TaskContext, WorkError};
 
@@ -72,6 +73,7 @@ async fn restore_unit(
     let mut copies = Copies::new(context, unit);
     while let Some((kind, message)) = archived.next().await? {
         copies.publish(kind, &message).await?;
+        crash_point("restore.batch");
         context.progress.tick();
     }
     copies.finish(resolutions).await

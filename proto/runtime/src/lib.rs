@@ -12,10 +12,12 @@
 //! | [`worker`] | the pump: pull a task, ask the worker, report, acknowledge |
 //! | [`store`] | the Postgres pool |
 //! | [`keeper`] | starting actors |
+//! | [`faults`] | where tests make a process fail on purpose |
 //! | [`observe`] | metrics, and whether the process is alive and ready |
 
 pub mod bus;
 pub mod data;
+pub mod faults;
 pub mod inbox;
 pub mod keeper;
 pub mod observe;

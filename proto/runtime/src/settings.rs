@@ -1,6 +1,7 @@
 //! Settings of a process: embedded defaults, then environment. Values, never statics.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use config::{Config, File, FileFormat};
 use proto::subject::PARTITIONS;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub log_json: bool,
     /// What failed is tried again after so many milliseconds, and twice as many each time, up to a minute.
     pub retry_pause_ms: u64,
+    /// A task that shows no sign of life for so many milliseconds goes to another worker.
+    pub task_patience_ms: u64,
     /// Bytes that one data stream may hold.
     pub stream_bytes_max: i64,
     /// Every visible unit's stored facts are compared again within so many seconds; 0: never.
@@ -118,6 +121,12 @@ impl Settings {
         Ok(settings)
     }
 
+    /// A task that shows no sign of life for this long goes to another worker.
+    #[must_use]
+    pub fn task_patience(&self) -> Duration {
+        Duration::from_millis(self.task_patience_ms)
+    }
+
     /// The shards that this process serves.
     ///
     /// # Errors
@@ -161,7 +170,7 @@ impl Settings {
     }
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "slots",
     "pool_max",
     "shards",
@@ -169,6 +178,7 @@ const KEYS: [&str; 10] = [
     "metrics",
     "log_json",
     "retry_pause_ms",
+    "task_patience_ms",
     "stream_bytes_max",
     "replay_horizon_days",
     "reconcile_every",

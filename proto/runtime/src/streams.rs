@@ -15,9 +15,6 @@ use proto::subject::{self, Lane, Queue, Stream, consumer, consumer_filters};
 use crate::bus::{Bus, BusError};
 use crate::settings::Settings;
 
-/// A task that shows no sign of life for this long goes to another worker.
-pub const ACK_WAIT: Duration = Duration::from_secs(20);
-
 /// How a stream is set up.
 fn stream_config(stream: Stream, settings: &Settings) -> Config {
     let base = Config {
@@ -66,11 +63,11 @@ fn stream_config(stream: Stream, settings: &Settings) -> Config {
 }
 
 /// How a task consumer is set up.
-fn consumer_config(name: &str, filters: Vec<String>) -> pull::Config {
+fn consumer_config(name: &str, filters: Vec<String>, patience: Duration) -> pull::Config {
     pull::Config {
         durable_name: Some(name.to_owned()),
         ack_policy: AckPolicy::Explicit,
-        ack_wait: ACK_WAIT,
+        ack_wait: patience,
         max_deliver: -1,
         max_ack_pending: 10_000,
         filter_subjects: filters,
@@ -165,12 +162,15 @@ impl Bus {
                     if filters.is_empty() {
                         continue;
                     }
-                    self.ensure_consumer(Stream::Task, &consumer(queue, lane, shard), filters)
-                        .await?;
+                    let name = consumer(queue, lane, shard);
+                    let wanted = consumer_config(&name, filters, settings.task_patience());
+                    self.ensure_consumer(Stream::Task, wanted).await?;
                 }
             }
         }
-        self.ensure_consumer(Stream::Report, REPORTS, vec![Stream::Report.wildcard()]).await?;
+        let filters = vec![Stream::Report.wildcard()];
+        let wanted = consumer_config(REPORTS, filters, settings.task_patience());
+        self.ensure_consumer(Stream::Report, wanted).await?;
         Ok(found)
     }
 
@@ -205,18 +205,11 @@ impl Bus {
         Ok(())
     }
 
-    async fn ensure_consumer(
-        &self,
-        stream: Stream,
-        name: &str,
-        filters: Vec<String>,
-    ) -> Result<(), BusError> {
+    async fn ensure_consumer(&self, stream: Stream, wanted: pull::Config) -> Result<(), BusError> {
+        let name = wanted.durable_name.clone().unwrap_or_default();
         let failed =
             |error: String| BusError::Manage { what: format!("set up consumer {name}"), error };
-        let made = self
-            .jetstream
-            .create_consumer_on_stream(consumer_config(name, filters), stream.name())
-            .await;
+        let made = self.jetstream.create_consumer_on_stream(wanted, stream.name()).await;
         made.map(|_| ()).map_err(|e| failed(e.to_string()))
     }
 

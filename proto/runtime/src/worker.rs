@@ -21,11 +21,12 @@ use tokio::task::JoinSet;
 
 use crate::bus::Bus;
 use crate::data::{Configs, DataError};
+use crate::faults::crash_point;
 use crate::observe::{Observe, counts};
 use crate::process::{Process, ProcessError, Shutdown};
 
-/// How often a task that advances says so.
-const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+/// A task that advances says so this often while it may be silent for.
+const PROGRESS_PER_PATIENCE: u32 = 4;
 /// How long one pull waits for a live task before a replay task is looked for.
 const PULL_WAIT: Duration = Duration::from_secs(1);
 /// Live work is looked for so often while replays take all the slots that they may.
@@ -180,6 +181,7 @@ pub async fn serve<W: Worker>(
                 slots: Arc::new(Semaphore::new(serve.slots.max(1))),
                 replay_slots: Arc::new(Semaphore::new((serve.slots / 2).max(1))),
                 shutdown: process.shutdown.clone(),
+                patience: process.settings.task_patience(),
                 observe: process.observe.clone(),
             };
             pumps.spawn(pump.run());
@@ -198,6 +200,7 @@ struct Pump<W> {
     slots: Arc<Semaphore>,
     replay_slots: Arc<Semaphore>,
     shutdown: Shutdown,
+    patience: Duration,
     observe: Observe,
 }
 
@@ -244,6 +247,7 @@ impl<W: Worker> Pump<W> {
                 configs: self.configs.clone(),
                 queue: self.queue,
                 released: released.clone(),
+                progress_every: self.patience / PROGRESS_PER_PATIENCE,
                 observe: self.observe.clone(),
             };
             let worker = self.worker.clone();
@@ -291,6 +295,7 @@ struct Desk {
     queue: Queue,
     /// What is not done by then is handed back.
     released: Shutdown,
+    progress_every: Duration,
     observe: Observe,
 }
 
@@ -339,7 +344,7 @@ impl Desk {
         let inputs = counts::inputs(&task);
         let work = worker.perform(task, context.clone());
         let outcome = tokio::select! {
-            outcome = with_progress(work, &context.progress, message) => outcome,
+            outcome = with_progress(work, &context.progress, (message, self.progress_every)) => outcome,
             () = self.released.asked() => {
                 acknowledge(message, AckKind::Nak(None)).await;
                 return "released";
@@ -362,6 +367,7 @@ impl Desk {
                 vec![Report::Failed(Failed { step, units, class, reason })]
             }
         };
+        crash_point("worker.performed");
         for report in &reports {
             let told = match context.report(report).await {
                 // Done anew it would be the same report: somebody has to know.
@@ -382,7 +388,9 @@ impl Desk {
             }
         }
         context.observe.metrics.counted(step, &counts::used(inputs, &reports));
+        crash_point("worker.reported");
         acknowledge(message, AckKind::Ack).await;
+        crash_point("worker.acknowledged");
         ended
     }
 
@@ -425,10 +433,10 @@ impl Desk {
 async fn with_progress<T>(
     work: impl Future<Output = T>,
     progress: &Progress,
-    message: &Message,
+    (message, every): (&Message, Duration),
 ) -> T {
     tokio::pin!(work);
-    let mut every = tokio::time::interval(PROGRESS_EVERY);
+    let mut every = tokio::time::interval(every);
     every.tick().await;
     let mut last = 0;
     loop {
