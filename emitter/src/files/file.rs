@@ -1,20 +1,21 @@
 //! A file that takes another's place all at once.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use proto::hash::Hash128;
 use proto::task::Content;
+use runtime::faults::crash_point;
 
 use crate::emission::{Published, Sealed};
 use crate::error::EmitterError;
 
-/// New content under a temporary name in the same folder. Dropped before [`Sealed::publish`], it goes away.
+/// New content beside its target, in a folder `.NAME.tmp` of its own. Dropped before [`Sealed::publish`], it goes away.
 pub struct NewFile {
     folder: PathBuf,
     target: PathBuf,
+    nest: PathBuf,
     temporary: PathBuf,
     file: File,
     hasher: blake3::Hasher,
@@ -25,37 +26,25 @@ pub struct NewFile {
 impl NewFile {
     /// Begins the content of the file at `target`, whose folder is made if it is not there.
     ///
-    /// The temporary name is fixed, so that a crash leaves at most one file behind, which the next attempt takes over;
-    /// a lock on it keeps away from a process that is still writing although it lost its database connection.
+    /// Whatever else lies beside the target is taken away first: what a crash left, and the content of a process that
+    /// froze. Awake again, that one has nothing to put in place: its rows may be older than those that lie there by
+    /// then. Who begins holds the lock of the unit in Postgres, so that no two that are alive do so at once.
     ///
     /// # Errors
-    /// When it cannot be made, or somebody is writing it.
+    /// When it cannot be made.
     pub fn create(target: &Path) -> Result<Self, EmitterError> {
         let folder = target.parent().unwrap_or(Path::new(""));
         fs::create_dir_all(folder).map_err(failed("make folder", folder))?;
         let name = target.file_name().unwrap_or_default();
-        let temporary = folder.join(format!(".{}.tmp", name.display()));
-        let opened = File::options().write(true).create(true).truncate(false).open(&temporary);
+        let nest = folder.join(format!(".{}.tmp", name.display()));
+        empty(&nest).map_err(failed("empty folder", &nest))?;
+        // A name that nobody else has: another process never puts this file in place, nor this one another's.
+        let temporary = nest.join(format!("{:016x}", rand::random::<u64>()));
+        let opened = File::options().write(true).create_new(true).open(&temporary);
         let file = opened.map_err(failed("create", &temporary))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(EmitterError::Busy(format!(
-                    "another process is writing {}",
-                    temporary.display()
-                )));
-            }
-            Err(TryLockError::Error(error)) => return Err(failed("lock", &temporary)(error)),
-        }
-        // Whoever held the lock may have put this very file in its place meanwhile: it is not ours to empty.
-        if !is_at(&file, &temporary).map_err(failed("look at", &temporary))? {
-            let text = format!("another process was writing {}", temporary.display());
-            return Err(EmitterError::Busy(text));
-        }
-        file.set_len(0).map_err(failed("empty", &temporary))?;
         let (folder, target, hasher) =
             (folder.to_owned(), target.to_owned(), blake3::Hasher::new());
-        Ok(Self { folder, target, temporary, file, hasher, bytes: 0, published: false })
+        Ok(Self { folder, target, nest, temporary, file, hasher, bytes: 0, published: false })
     }
 
     /// Makes the content durable under its temporary name.
@@ -91,8 +80,11 @@ impl Sealed for NewFile {
         if holds(&self.target, published.content)? {
             return Ok(published);
         }
+        crash_point("file.sealed");
         fs::rename(&self.temporary, &self.target).map_err(failed("rename to", &self.target))?;
         self.published = true;
+        crash_point("file.renamed");
+        leave(&self.nest);
         let folder = File::open(&self.folder).and_then(|folder| folder.sync_all());
         folder.map_err(failed("write folder", &self.folder))?;
         Ok(published)
@@ -101,12 +93,37 @@ impl Sealed for NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        if !self.published
-            && let Err(error) = fs::remove_file(&self.temporary)
-        {
-            // The next attempt takes it over.
+        if self.published {
+            return;
+        }
+        if let Err(error) = fs::remove_file(&self.temporary) {
+            // The next attempt takes it away.
             tracing::debug!(path = %self.temporary.display(), %error, "failed to remove a temporary file");
         }
+        leave(&self.nest);
+    }
+}
+
+/// Makes a folder, or empties the one that is there; a file of that name makes way.
+fn empty(nest: &Path) -> io::Result<()> {
+    match fs::create_dir(nest) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => return made,
+    }
+    if !nest.symlink_metadata()?.is_dir() {
+        fs::remove_file(nest)?;
+        return fs::create_dir(nest);
+    }
+    for left in fs::read_dir(nest)? {
+        fs::remove_file(left?.path())?;
+    }
+    Ok(())
+}
+
+/// Takes a folder away that nobody needs; who began meanwhile has something in it, and it stays.
+fn leave(nest: &Path) {
+    if let Err(error) = fs::remove_dir(nest) {
+        tracing::debug!(path = %nest.display(), %error, "a folder of temporary files stays");
     }
 }
 
@@ -114,16 +131,6 @@ impl Published {
     /// A file.
     pub fn at(path: &Path, content: Content) -> Self {
         Self { target: path.display().to_string(), content }
-    }
-}
-
-/// Whether an open file is the one at `path`.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    let (open, there) = (file.metadata()?, path.symlink_metadata());
-    match there {
-        Ok(there) => Ok((open.dev(), open.ino()) == (there.dev(), there.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
     }
 }
 
@@ -162,6 +169,7 @@ pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proto::report::FailureClass;
 
     fn put(folder: &Path, text: &str) -> Published {
         let mut file = NewFile::create(&folder.join("a.csv")).unwrap();
@@ -194,24 +202,33 @@ mod tests {
     }
 
     #[test]
-    fn leftovers_are_taken_over_and_live_writers_are_not() {
+    fn leftovers_make_way_and_who_was_passed_by_puts_nothing_in_place() {
         let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join(".a.csv.tmp"), "what a crash left, which is longer").unwrap();
+        let (target, nest) = (root.path().join("a.csv"), root.path().join(".a.csv.tmp"));
+        // What a build left that knew no folder, and what a crash left.
+        fs::write(&nest, "what a crash left, which is longer").unwrap();
         put(root.path(), "new");
-        assert_eq!(fs::read_to_string(root.path().join("a.csv")).unwrap(), "new");
-        let writing = NewFile::create(&root.path().join("a.csv")).unwrap();
-        let refused = NewFile::create(&root.path().join("a.csv")).err().unwrap();
-        assert!(matches!(refused, EmitterError::Busy(_)), "{refused}");
-        drop(writing);
+        assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+        fs::create_dir(&nest).unwrap();
+        fs::write(nest.join("0123456789abcdef"), "half").unwrap();
         put(root.path(), "newer");
-        // One that was opened before it was put in place, and locked after.
-        let (temporary, target) = (root.path().join(".a.csv.tmp"), root.path().join("a.csv"));
-        fs::write(&temporary, "whole").unwrap();
-        let opened = File::options().write(true).open(&temporary).unwrap();
-        assert!(is_at(&opened, &temporary).unwrap());
-        fs::rename(&temporary, &target).unwrap();
-        assert!(!is_at(&opened, &temporary).unwrap(), "gone from there");
-        fs::write(&temporary, "next").unwrap();
-        assert!(!is_at(&opened, &temporary).unwrap(), "another one is there");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "nothing else is left");
+
+        // One froze when its content was whole; another one took its place, and has ended or is still writing.
+        let whole = |text: &str| {
+            let mut file = NewFile::create(&target).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            Box::new(file.seal().unwrap())
+        };
+        let frozen = whole("old");
+        put(root.path(), "newest");
+        let refused = frozen.publish().err().unwrap();
+        assert_eq!(refused.class(), FailureClass::Transient, "{refused}");
+        let (frozen, writing) = (whole("old"), whole("last"));
+        assert!(frozen.publish().is_err());
+        assert_eq!(fs::read_to_string(&target).unwrap(), "newest");
+        writing.publish().unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "last");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "nothing else is left");
     }
 }
