@@ -170,6 +170,7 @@ pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) 
 mod tests {
     use super::*;
     use proto::report::FailureClass;
+    use std::os::unix::fs::MetadataExt;
 
     fn put(folder: &Path, text: &str) -> Published {
         let mut file = NewFile::create(&folder.join("a.csv")).unwrap();

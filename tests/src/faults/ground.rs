@@ -58,6 +58,14 @@ impl Ground {
         Ok(Self { everyday, postgres, number: AtomicU32::new(0), _root: root })
     }
 
+    /// A connection to the server, not to a database of a case.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn client(&self) -> Result<Client> {
+        Client::connect(&self.postgres.url(), NoTls).context("a connection of the test")
+    }
+
     /// A migrated database that nobody used.
     ///
     /// # Errors

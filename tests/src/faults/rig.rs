@@ -85,6 +85,8 @@ pub struct Rig {
     pub crashed: BTreeMap<String, u64>,
     /// Faults that were injected, those among them.
     pub injected: u64,
+    /// How those ended that were not to come back, since they were last asked for.
+    ended: Vec<(String, ExitStatus)>,
     runs: u32,
     is_done: bool,
     root: TempDir,
@@ -139,6 +141,7 @@ impl Rig {
             injected: 0,
             reader: Some(reader),
             roles: Vec::new(),
+            ended: Vec::new(),
             runs: 0,
             is_done: false,
             _postgres_root: postgres_root,
@@ -316,17 +319,16 @@ impl Rig {
         self.roles.clear();
     }
 
-    /// Starts what died again, and counts. Gives how a role ended that is not to come back.
+    /// Starts what died again, and counts.
     ///
     /// # Errors
     /// When one cannot be started, or the reader saw what must not be seen.
-    pub fn tend(&mut self) -> Result<Vec<(String, ExitStatus)>> {
+    pub fn tend(&mut self) -> Result<()> {
         if self.reader.as_ref().is_some_and(Reader::is_over)
             && let Some(reader) = self.reader.take()
         {
             reader.end()?;
         }
-        let mut ended = Vec::new();
         for at in 0..self.roles.len() {
             let Some(role) = self.roles.get_mut(at) else { continue };
             let Some(status) = role.process.as_mut().map(Process::exited).transpose()?.flatten()
@@ -342,13 +344,13 @@ impl Rig {
             }
             // A coordinator that is to end has ended, unless it was killed.
             if role.with.mortal || role.with.once && status.code().is_some() {
-                ended.push((role.name.clone(), status));
+                self.ended.push((role.name.clone(), status));
             } else {
                 self.spawn(at)?;
             }
         }
         self.roles.retain(|role| role.process.is_some());
-        Ok(ended)
+        Ok(())
     }
 
     /// Waits until something holds, and tends the roles meanwhile.
@@ -389,6 +391,12 @@ impl Rig {
         self.lead("coordinator", With { once: true, ..With::faults(faults) })
     }
 
+    /// Whether a role that is not to come back has ended, and nobody asked yet how.
+    #[must_use]
+    pub fn has_ended(&self, name: &str) -> bool {
+        self.ended.iter().any(|(ended, _)| ended == name)
+    }
+
     /// Waits until it has ended.
     ///
     /// # Errors
@@ -396,9 +404,10 @@ impl Rig {
     pub fn settled(&mut self) -> Result<()> {
         let since = Instant::now();
         loop {
-            let ended = self.tend()?;
-            if let Some((_, status)) = ended.iter().find(|(name, _)| name == "coordinator") {
-                ensure!(status.success(), "the run ended with {}", describe(*status));
+            self.tend()?;
+            if let Some(at) = self.ended.iter().position(|(name, _)| name == "coordinator") {
+                let (_, status) = self.ended.remove(at);
+                ensure!(status.success(), "the run ended with {}", describe(status));
                 return Ok(());
             }
             ensure!(since.elapsed() < PATIENCE, "I6: the run does not end");

@@ -16,6 +16,7 @@ use anyhow::{Context, Result};
 use tests::faults::ground::Ground;
 
 mod crashes;
+mod network;
 mod servers;
 mod workers;
 
@@ -45,7 +46,12 @@ pub struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    crashes::CASES.into_iter().chain(workers::CASES).chain(servers::CASES).collect()
+    crashes::CASES
+        .into_iter()
+        .chain(workers::CASES)
+        .chain(servers::CASES)
+        .chain(network::CASES)
+        .collect()
 }
 
 /// Which cases are asked for; flags of cargo's own tests are none of ours.

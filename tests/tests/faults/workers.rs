@@ -223,12 +223,12 @@ fn takeover(ground: &Ground) -> Result<Held> {
     rig.workers()?;
     let (mut longest, mut told) = (Duration::ZERO, Vec::new());
     for (number, (kind, point)) in LAST.into_iter().enumerate() {
+        let last = format!("last-{number}");
         rig.end(kind, Signal::SIGTERM, ROUND)?;
-        rig.start("last", kind, With { mortal: true, ..With::faults([point]) })?;
+        rig.start(&last, kind, With { mortal: true, ..With::faults([point]) })?;
         rig.bill("acme", 900 + number as u64, 4, 10)?;
         rig.begin(Vec::new())?;
-        let pid = rig.pid("last")?;
-        let dead = |rig: &mut Rig| Ok((rig.pid("last").ok() != Some(pid)).then_some(()));
+        let dead = |rig: &mut Rig| Ok(rig.has_ended(&last).then_some(()));
         rig.until("it dies", PATIENCE, dead)?;
         let since = Instant::now();
         rig.start(kind, kind, With::default())?;
