@@ -171,6 +171,7 @@ impl Settings {
 }
 
 const KEYS: [&str; 11] = [
+const KEYS: [&str; 10] = [
     "slots",
     "pool_max",
     "shards",

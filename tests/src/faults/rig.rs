@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -425,6 +425,22 @@ impl Rig {
         self.start(name, "coordinator", with)
     }
 
+    /// Runs a command to its end, which must be a good one.
+    ///
+    /// # Errors
+    /// When it is not: with what it said.
+    pub fn ask(&self, args: &[&str]) -> Result<()> {
+        let done = Command::new(program::apportion())
+            .args(args)
+            .env("DATABASE_URL", &self.database.url)
+            .env("NATS_URL", self.nats.url())
+            .current_dir(self.root.path())
+            .output()?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        ensure!(done.status.success(), "{args:?} ended with {}: {said}", done.status);
+        Ok(())
+    }
+
     /// A connection to the database that passes no proxy.
     ///
     /// # Errors
@@ -461,8 +477,16 @@ impl Rig {
     ///
     /// # Errors
     /// What does not hold.
-    pub fn finish(mut self) -> Result<u64> {
+    pub fn finish(self) -> Result<u64> {
         self.check()?;
+        self.leave()
+    }
+
+    /// Ends a case whose bills are not all laid here. Gives the number of the reader's looks.
+    ///
+    /// # Errors
+    /// What the reader must not have seen.
+    pub fn leave(mut self) -> Result<u64> {
         self.roles.clear();
         let reader = self.reader.take().context("the reader ended before")?;
         let looks = reader.end()?;

@@ -16,6 +16,7 @@ use anyhow::{Context, Result};
 use tests::faults::ground::Ground;
 
 mod crashes;
+mod input;
 mod network;
 mod servers;
 mod workers;
@@ -51,6 +52,7 @@ fn cases() -> Vec<Case> {
         .chain(workers::CASES)
         .chain(servers::CASES)
         .chain(network::CASES)
+        .chain(input::CASES)
         .collect()
 }
 

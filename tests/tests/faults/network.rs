@@ -74,7 +74,7 @@ fn partitions(ground: &Ground) -> Result<Held> {
     rig.workers()?;
     let (mut longest, mut seed) = (Duration::ZERO, 4_000);
     let times = if ground.everyday { 1 } else { 2 };
-    let sights = if ground.everyday { &SIGHTS[2..5] } else { &SIGHTS[..] };
+    let sights = if ground.everyday { &SIGHTS[3..5] } else { &SIGHTS[..] };
     for time in 0..times {
         for (at, (kind, nats, postgres)) in sights.iter().copied().enumerate() {
             let ways = Ways::of(&rig)?;

@@ -112,7 +112,8 @@ fn postgres(_: &Ground) -> Result<Held> {
 fn other_rules(rig: &Rig, odd: bool) -> Result<()> {
     for tenant in TENANTS {
         let rules = world::tenant("USD", &format!("bills/{tenant}.csv"), COST);
-        let other = rules.replace("search: 39.5, data-platform: 0.5", "search: 38, data-platform: 2");
+        let other =
+            rules.replace("search: 39.5, data-platform: 0.5", "search: 38, data-platform: 2");
         ensure!(other != rules, "the rules are others");
         rig.write(&format!("tenants/{tenant}.yaml"), if odd { other } else { rules })?;
     }
@@ -186,7 +187,7 @@ const TRIGGER: &str = "
 create sequence public.injected;
 create or replace function public.inject() returns trigger language plpgsql as $$
 begin
-  if random() < 0.06 then
+  if random() < 0.012 then
     perform nextval('public.injected');
     raise exception 'injected' using errcode = tg_argv[0];
   end if;
@@ -265,7 +266,8 @@ impl Disk {
     }
 
     fn room(&self) -> Result<()> {
-        let mounted = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&self.0).output()?;
+        let mounted =
+            Command::new("mount").args(["-o", "remount,size=64m"]).arg(&self.0).output()?;
         ensure!(mounted.status.success(), "{}", String::from_utf8_lossy(&mounted.stderr));
         Ok(())
     }
@@ -336,8 +338,12 @@ fn full(ground: &Ground) -> Result<Held> {
         rig.settled()?;
         longest = longest.max(since.elapsed());
         rig.check()?;
-        ended(rig, longest, &format!("{note}; ")).inspect(|_| drop(disk))
-    } else {
-        ended(rig, longest, &format!("{note}; "))
+        // The disk goes away, and with it every file.
+        fs::remove_file(rig.csv())?;
+        drop(disk);
+        rig.injected += 1;
+        rig.settle(Vec::new())?;
+        rig.check()?;
     }
+    ended(rig, longest, &format!("{note}; "))
 }
