@@ -5,7 +5,7 @@
 //! <temporary>/logs/    what each role said
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use apportion::process::log::Log;
-use apportion::process::{Process, Recipe, describe};
+use apportion::process::{Recipe, describe};
 use apportion::servers::{EmbeddedNats, EmbeddedPostgres, NatsOptions, PostgresOptions};
 use nix::sys::signal::Signal;
 use postgres::{Client, NoTls};
@@ -24,6 +24,7 @@ use super::ground::{self, Database, Ground};
 use super::invariants;
 use super::oracle::{Bill, COST, Oracle};
 use super::reader::Reader;
+use super::role::{Role, With};
 use crate::program;
 use crate::world;
 
@@ -31,40 +32,6 @@ use crate::world;
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// Looks for processes that ended, and whether what is waited for came about.
 const POLL: Duration = Duration::from_millis(10);
-
-/// How a role is started.
-#[derive(Debug, Clone, Default)]
-pub struct With {
-    /// Where it fails, one after the other: each start is armed with the next.
-    pub faults: VecDeque<String>,
-    /// Another way to NATS.
-    pub nats: Option<String>,
-    /// Another way to Postgres.
-    pub database: Option<String>,
-    /// Settings besides.
-    pub env: Vec<(&'static str, String)>,
-    /// A coordinator that ends when all is done.
-    pub once: bool,
-    /// Once it has died it stays dead.
-    pub mortal: bool,
-}
-
-impl With {
-    /// Armed with these faults.
-    #[must_use]
-    pub fn faults<T: Into<String>>(faults: impl IntoIterator<Item = T>) -> Self {
-        Self { faults: faults.into_iter().map(Into::into).collect(), ..Self::default() }
-    }
-}
-
-struct Role {
-    name: String,
-    kind: &'static str,
-    with: With,
-    /// What it is armed with since its last start.
-    armed: Option<String>,
-    process: Option<Process>,
-}
 
 /// See the module.
 pub struct Rig {

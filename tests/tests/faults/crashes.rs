@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use tests::faults::ground::Ground;
-use tests::faults::rig::{Rig, With};
+use tests::faults::rig::Rig;
+use tests::faults::role::With;
 use tests::output;
 
 use crate::{Case, Held};

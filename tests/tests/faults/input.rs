@@ -14,7 +14,8 @@ use runtime::bus::{Bus, BusError, Put};
 use tests::confluent::{Fault, Organization, everything};
 use tests::faults::ground::Ground;
 use tests::faults::oracle::{Bill, COST};
-use tests::faults::rig::{PATIENCE, Rig, With};
+use tests::faults::rig::{PATIENCE, Rig};
+use tests::faults::role::With;
 use tests::http::Answer;
 use tests::world::{self, Line};
 
@@ -166,7 +167,7 @@ fn oversized(ground: &Ground) -> Result<Held> {
             let line = Line::new("2026-05-02".parse()?, "USD", "7.25");
             Ok::<_, anyhow::Error>(line.set("x_Note", &"x".repeat(bytes)))
         };
-        let bad = [line(100_000)?, line(300_000)?, line(1_500_000)?];
+        let bad = [line(100_000)?, line(300_000)?, line(900_000)?];
         rig.injected += bad.len() as u64;
         lay_bad(&mut rig, 11_000 + round, &bad)?;
         // As large as may be, and many of them: they are carried, in as many batches as it takes.

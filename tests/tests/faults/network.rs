@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use tests::faults::ground::Ground;
-use tests::faults::rig::{PATIENCE, Rig, With};
+use tests::faults::rig::{PATIENCE, Rig};
+use tests::faults::role::With;
 use tests::http::get;
 use tests::proxy::{Proxy, Target, Way};
 

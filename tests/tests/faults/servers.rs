@@ -10,7 +10,8 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use tests::faults::ground::Ground;
 use tests::faults::oracle::COST;
-use tests::faults::rig::{PATIENCE, Rig, With};
+use tests::faults::rig::{PATIENCE, Rig};
+use tests::faults::role::With;
 use tests::world;
 
 use crate::{Case, Held};

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use tests::faults::ground::Ground;
-use tests::faults::rig::{PATIENCE, Rig, With};
+use tests::faults::rig::{PATIENCE, Rig};
+use tests::faults::role::With;
 
 use crate::{Case, Held};
 
