@@ -61,7 +61,7 @@ impl StateStore {
         let sql = format!(
             "with units as (
               select p.state = 'quarantined' or p.attempts >= $2 or (p.state = 'gathered' and {HELD})
-                or (p.state = 'waiting' and s.failed_run = $1 and not {RESTORABLE}) as given_up
+                or (p.state = 'waiting' and s.failed_run is not distinct from $1 and not {RESTORABLE}) as given_up
               from pipeline_state p join source_state s using (tenant, source)
               where s.in_force and p.state <> 'visible'),
             emissions as (

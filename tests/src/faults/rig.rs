@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use apportion::process::log::Log;
-use apportion::process::{Recipe, describe};
+use apportion::process::{Process, Recipe, describe};
 use apportion::servers::{EmbeddedNats, EmbeddedPostgres, NatsOptions, PostgresOptions};
 use nix::sys::signal::Signal;
 use postgres::{Client, NoTls};

@@ -436,7 +436,8 @@ fn newer(ground: &Ground) -> Result<Held> {
     let subjects: Vec<String> = (0..6)
         .map(|number| {
             let step = if number % 2 == 0 { Step::Allocate } else { Step::Commit };
-            subject::task(&step, Lane::Live, &tenant, &source, None, Generation(900_000 + number))
+            // Above what was ever drawn it would be of another database.
+            subject::task(&step, Lane::Live, &tenant, &source, None, Generation(1 + number))
         })
         .collect();
     on_bus(&rig, async |bus| {
