@@ -171,7 +171,6 @@ impl Settings {
 }
 
 const KEYS: [&str; 11] = [
-const KEYS: [&str; 10] = [
     "slots",
     "pool_max",
     "shards",
