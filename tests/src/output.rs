@@ -36,6 +36,10 @@ pub fn files(folder: &Path) -> Result<BTreeMap<String, Emitted>> {
     }
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
+        // What is being written lies in a folder of its own, and is nobody's file yet.
+        if path.is_dir() && path.extension().is_some_and(|of| of == "tmp") {
+            continue;
+        }
         let name = path.file_name().and_then(|name| name.to_str()).context("a name in UTF-8")?;
         let (bytes, modified) = (fs::read(&path)?, path.metadata()?.modified()?);
         found.insert(name.to_owned(), Emitted { bytes, modified });

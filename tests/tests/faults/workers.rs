@@ -1,5 +1,5 @@
-//! Workers and coordinators that freeze, wake up, drain, or all die: cases 14, 20, 32, 33, and the time until another
-//! worker has what a dead one held.
+//! Workers and coordinators that freeze, wake up, drain, or all die: cases 14, 20, 32, 33, replays while they do (21), and
+//! the time until another worker has what a dead one held.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tests::faults::role::With;
 
 use crate::{Case, Held};
 
-pub const CASES: [Case; 5] = [
+pub const CASES: [Case; 6] = [
     Case {
         id: "14",
         what: "freeze a worker past its lease; wake it when others did its work",
@@ -23,6 +23,12 @@ pub const CASES: [Case; 5] = [
         what: "freeze the leading coordinator; wake it when another leads",
         everyday: false,
         run: leaders,
+    },
+    Case {
+        id: "21r",
+        what: "three replays, a restatement and a rolling restart of all workers",
+        everyday: false,
+        run: replays,
     },
     Case { id: "32", what: "SIGTERM every worker in load", everyday: false, run: drains },
     Case {
@@ -94,6 +100,45 @@ fn zombies(ground: &Ground) -> Result<Held> {
     let faults = rig.injected;
     let looks = rig.finish()?;
     let note = format!("{} points, {looks} looks of a reader", ZOMBIES.len());
+    Ok(Held { faults, recovered: Some(longest), note })
+}
+
+const REPLAY: [&str; 8] =
+    ["replay", "--tenant", "acme", "--from", "2026-05-01", "--to", "2026-05-31", "--detach"];
+const ROUNDS: i64 = 4;
+
+/// Whatever comes first, one result: that of the last bill.
+fn replays(ground: &Ground) -> Result<Held> {
+    let mut rig = Rig::new(ground, "replays")?;
+    rig.workers()?;
+    let mut longest = Duration::ZERO;
+    for round in 1..=ROUNDS {
+        rig.bill("acme", 700 + round.unsigned_abs(), 10, 40)?;
+        rig.settle(Vec::new())?;
+        for _ in 0..3 {
+            rig.ask(&REPLAY)?;
+        }
+        rig.bill("acme", 800 + round.unsigned_abs(), 10, 40)?;
+        rig.injected += 4;
+        let since = Instant::now();
+        rig.begin(Vec::new())?;
+        for kind in ["gatherer", "allocator", "emitter"] {
+            rig.end(kind, Signal::SIGTERM, ROUND)?;
+            rig.injected += 1;
+            rig.start(kind, kind, With::default())?;
+        }
+        rig.settled()?;
+        longest = longest.max(since.elapsed());
+        rig.check()?;
+        let sql = "select count(*), count(*) filter (where status = 'done' and units >= 10)
+                   from apportion.pipeline_runs where kind = 'replay'";
+        let row = rig.client()?.query_one(sql, &[])?;
+        let (asked, done): (i64, i64) = (row.get(0), row.get(1));
+        ensure!((asked, done) == (3 * round, 3 * round), "{done} of {asked} replays are done");
+    }
+    let faults = rig.injected;
+    let looks = rig.finish()?;
+    let note = format!("{} replays, {looks} looks of a reader", 3 * ROUNDS);
     Ok(Held { faults, recovered: Some(longest), note })
 }
 

@@ -20,14 +20,14 @@ async fn ask(desk: &Desk, run: &str, kind: &str, rules: &str) {
 /// One visible date.
 async fn visible(desk: &mut Desk) -> Generation {
     let generation = allocating(desk).await;
-    become_visible(desk, generation).await;
+    become_visible(desk, generation, "10").await;
     generation
 }
 
 /// What is allocated under that generation is published, committed and reported.
-async fn become_visible(desk: &mut Desk, generation: Generation) {
-    desk.report(generation, Attempt(1), &published(generation, rows(generation, Attempt(1), "10")))
-        .await;
+async fn become_visible(desk: &mut Desk, generation: Generation, amount: &str) {
+    let rows = rows(generation, Attempt(1), amount);
+    desk.report(generation, Attempt(1), &published(generation, rows)).await;
     desk.apply().await;
     assert_eq!(desk.flip(DAY, generation).await, 1);
     desk.report(generation, Attempt(1), &committed(generation, true)).await;
@@ -80,11 +80,7 @@ async fn new_lines_take_a_date_out_of_the_replay_which_waits_for_them() {
     desk.report(old, Attempt(1), &published(old, rows(old, Attempt(1), "10"))).await;
     desk.apply().await;
     assert_eq!(desk.unit(DAY).await, ("allocating".into(), live));
-    desk.report(live, Attempt(1), &published(live, rows(live, Attempt(1), "12"))).await;
-    desk.apply().await;
-    assert_eq!(desk.flip(DAY, live).await, 1);
-    desk.report(live, Attempt(1), &committed(live, true)).await;
-    desk.apply().await;
+    become_visible(&mut desk, live, "12").await;
     assert_eq!(desk.number(OF_RUN).await, live.0);
 }
 
@@ -124,7 +120,7 @@ async fn former_rules_pin_a_date_until_it_is_unpinned() {
     desk.run_rules("second", "search").await;
     desk.sweep().await;
     let (second, _) = desk.task("allocate").await;
-    become_visible(&mut desk, second).await;
+    become_visible(&mut desk, second, "10").await;
     assert_eq!((desk.number(configs).await, desk.number(pinned).await), (2, 0));
 
     // No configuration was known on that day: the first one counts.
@@ -137,7 +133,7 @@ async fn former_rules_pin_a_date_until_it_is_unpinned() {
         "select count(*) from config_history where since = (select min(since) from config_history)
                  and config_hash = (select config_hash from pipeline_state)";
     assert_eq!((desk.number(first).await, desk.number(pinned).await), (1, 1));
-    become_visible(&mut desk, former).await;
+    become_visible(&mut desk, former, "10").await;
     // The next change of the rules leaves it alone, and so does a restart under them.
     desk.run_rules("third", "platform").await;
     desk.sweep().await;
@@ -152,12 +148,7 @@ async fn former_rules_pin_a_date_until_it_is_unpinned() {
         panic!("an allocate task")
     };
     assert_eq!(again.config, task.config);
-    desk.report(restated, Attempt(1), &published(restated, rows(restated, Attempt(1), "10.5")))
-        .await;
-    desk.apply().await;
-    assert_eq!(desk.flip(DAY, restated).await, 1);
-    desk.report(restated, Attempt(1), &committed(restated, true)).await;
-    desk.apply().await;
+    become_visible(&mut desk, restated, "10.5").await;
 
     ask(&desk, "free", "unpin", "null").await;
     desk.sweep().await;
