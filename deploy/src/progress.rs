@@ -10,8 +10,9 @@ use postgres::Client;
 
 use crate::store::{self, Progress};
 
-/// Between two looks.
+/// Between two looks, at least; and so many times as long as a look took, for every date is counted in one.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_SHARE: u32 = 50;
 /// Between two lines where there is no terminal.
 const SAY_EVERY: Duration = Duration::from_secs(5);
 
@@ -31,8 +32,11 @@ pub fn watch(database_url: &str, run: &str) -> Watching {
     let started = std::thread::Builder::new().name("progress".into()).spawn(move || {
         let mut screen = Screen::new();
         let mut client: Option<Client> = None;
-        while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+        let mut pause = LOOK_EVERY;
+        while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+            let asked = Instant::now();
             look(&mut client, &url, &run, &mut screen);
+            pause = LOOK_EVERY.max(asked.elapsed() * LOOK_SHARE);
         }
         look(&mut client, &url, &run, &mut screen);
         screen.end();

@@ -169,12 +169,7 @@ impl Leader {
                 return self.gather_done(txn, at, header, &done, &mut read.inventories).await;
             }
             Report::Resolved(units) => {
-                let mut counted = StepDone::default();
-                for unit in &units {
-                    if self.resolved(txn, at, unit, after).await? {
-                        counted.add(unit.date, unit.manifest.items);
-                    }
-                }
+                let counted = self.resolved(txn, at, units, after).await?;
                 StateStore::run_step_in_txn(txn, at, &Step::Resolve, &counted).await?;
                 if self.reads_inventory(at.0, at.1) {
                     let address = snapshot::address(at, header.generation);

@@ -1,5 +1,7 @@
 //! Resolutions: made, whole or not, and made again.
 
+use std::collections::BTreeMap;
+
 use deadpool_postgres::Transaction;
 use proto::config::MetricsConfig;
 use proto::report::Published;
@@ -14,53 +16,64 @@ use crate::store::{StateError, StateStore, StepDone};
 impl Leader {
     /// Resolutions are there. Where they lack something the date is calculated all the same, by its next tiers, and is
     /// provisional until they are made again; after so many attempts it stays as it is. What is visible of a date is not
-    /// given up for such: it keeps the resolutions that it was made with. False: the report is late.
+    /// given up for such: it keeps the resolutions that it was made with. Late ones change nothing. Gives what was done.
     pub(super) async fn resolved(
         &self,
         txn: &Transaction<'_>,
         at: Source<'_>,
-        done: &Published,
+        units: Vec<Published>,
         after: &mut After,
-    ) -> Result<bool, StateError> {
-        let wanted = (done.date, done.generation);
-        let unit = Self::unit_in(txn, at, wanted, UnitState::Resolving).await?;
-        if let Some(unit) = &unit {
-            let attempts = unit.resolve_attempts.saturating_add(1);
-            let source = self.config(at.0).and_then(|entry| entry.config.source(at.1));
-            let most = source.and_then(|source| source.metrics.as_ref());
-            let most = most.map_or(MetricsConfig::RESOLVE_ATTEMPTS, |m| m.resolve_attempts);
-            let lacking = done.lacking.as_deref();
-            let lacking =
-                lacking.map(|reason| (reason, attempts, backoff::resolve_again(attempts, most)));
-            if let Some((reason, _, again)) = &lacking {
-                tracing::warn!(unit = %unit.key, reason, ?again, "a date is resolved without all metrics");
-            }
-            // What was measured once stays when the server forgets it.
-            let kept = match lacking {
-                Some((_, attempt, again)) => {
-                    StateStore::unit_keeps_resolutions_in_txn(txn, &unit.key, attempt, again)
-                        .await?
-                }
-                None => false,
+    ) -> Result<StepDone, StateError> {
+        let source = self.config(at.0).and_then(|entry| entry.config.source(at.1));
+        let most = source.and_then(|source| source.metrics.as_ref());
+        let most = most.map_or(MetricsConfig::RESOLVE_ATTEMPTS, |m| m.resolve_attempts);
+        let dates: Vec<_> = units.iter().map(|done| done.date).collect();
+        let mut known = StateStore::units_lock_in_txn(txn, at, &dates).await?;
+        let mut counted = StepDone::default();
+        let (mut resolved, mut changed) = (BTreeMap::new(), Vec::new());
+        for done in units {
+            let wanted = (done.generation, UnitState::Resolving);
+            let unit = known.remove(&done.date);
+            let Some(unit) = unit.filter(|unit| (unit.wanted, unit.state) == wanted) else {
+                continue;
             };
-            if !kept {
-                StateStore::identities_make_up_in_txn(txn, at, done.generation, &done.identities)
-                    .await?;
-                StateStore::unit_resolved_in_txn(txn, &unit.key, &done.manifest, lacking).await?;
+            counted.add(done.date, done.manifest.items);
+            resolved.insert(done.date, unit.visible);
+            let mut lacking = None;
+            if let Some(reason) = &done.lacking {
+                let attempts = unit.resolve_attempts.saturating_add(1);
+                let again = backoff::resolve_again(attempts, most);
+                tracing::warn!(unit = %unit.key, reason, ?again, "a date is resolved without all metrics");
+                // What was measured once stays when the server forgets it.
+                if StateStore::unit_keeps_resolutions_in_txn(txn, &unit.key, attempts, again)
+                    .await?
+                {
+                    continue;
+                }
+                lacking = Some((attempts, again));
             }
-            // Equal resolutions end here: their rows are there.
-            if StateStore::unit_is_as_visible_in_txn(txn, &unit.key).await? {
-                StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::ResolvedEqual).await?;
-                StateStore::units_settled_in_txn(txn, at, &[done.date]).await?;
-                let mut same = StepDone::default();
-                same.add(done.date, 0);
-                StateStore::run_visible_in_txn(txn, at, &same, &[unit.visible]).await?;
-                after.settled = true;
-            } else {
-                StateStore::unit_event_in_txn(txn, &unit.key, UnitEvent::Resolved).await?;
-            }
+            StateStore::identities_make_up_in_txn(txn, at, done.generation, &done.identities)
+                .await?;
+            changed.push((done, lacking));
         }
-        Ok(unit.is_some())
+        StateStore::units_resolved_in_txn(txn, at, &changed).await?;
+        // Equal resolutions end here: their rows are there.
+        let dates: Vec<_> = resolved.keys().copied().collect();
+        let (equal, others): (Vec<_>, Vec<_>) = {
+            let equal = StateStore::units_as_visible_in_txn(txn, at, &dates).await?;
+            dates.into_iter().partition(|date| equal.contains(date))
+        };
+        StateStore::units_event_in_txn(txn, at, &others, UnitEvent::Resolved).await?;
+        if !equal.is_empty() {
+            StateStore::units_event_in_txn(txn, at, &equal, UnitEvent::ResolvedEqual).await?;
+            StateStore::units_settled_in_txn(txn, at, &equal).await?;
+            let mut same = StepDone::default();
+            equal.iter().for_each(|date| same.add(*date, 0));
+            let visible: Vec<_> = equal.iter().filter_map(|date| resolved.remove(date)).collect();
+            StateStore::run_visible_in_txn(txn, at, &same, &visible).await?;
+            after.settled = true;
+        }
+        Ok(counted)
     }
 
     /// Puts up to `limit` units of each kind on their way that are to be resolved again: those whose resolutions lack

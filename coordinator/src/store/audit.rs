@@ -55,12 +55,13 @@ impl StepDone {
     }
 }
 
-/// Of `run_units u`: every emitter in force has carried outside what became visible, or something newer.
-const EMITTED: &str = "not exists (select from pipeline_state p join source_state s using (tenant, source)
+/// Of `run_units u`: every emitter in force has carried outside what became visible, or something newer. Asked for each
+/// of the few rows: as a join, a server without statistics reads all dates of a source for each of them.
+const EMITTED: &str = "(select true from pipeline_state p join source_state s using (tenant, source)
     join emitters e using (tenant) left join emission_records r using (tenant, source, date, emitter)
     where p.tenant = u.tenant and p.source = u.source and p.date = u.date and s.in_force
       and in_lookback(p.date, e.lookback_days, e.monthly)
-      and (r.generation is null or r.generation < u.generation or r.emitter_hash is distinct from e.hash))";
+      and (r.generation is null or r.generation < u.generation or r.emitter_hash is distinct from e.hash) limit 1) is null";
 
 impl StateStore {
     /// The run that the next gather of a source is part of: what a person asked for, else the one whose last attempt
@@ -273,14 +274,17 @@ impl StateStore {
 
     /// Ends the runs that wait for nothing any more.
     pub(crate) async fn runs_end_in_txn(txn: &Transaction<'_>) -> Result<u64, StateError> {
-        let sql = "update pipeline_runs r set ended_at = now(), units = c.done, failed = c.failed,
+        let sql = "with ended as materialized (
+                     select o.run_id from pipeline_runs o
+                     where o.ended_at is null and o.kind <> 'session' and o.gathered_at is not null
+                       and (select true from run_units u where u.run_id = o.run_id and u.settled_at is null limit 1) is null)
+                   update pipeline_runs r set ended_at = now(), units = c.done, failed = c.failed,
                      status = case when c.failed = 0 then 'done' else 'failed' end, error = c.error
-                   from pipeline_runs o cross join lateral (
+                   from ended o cross join lateral (
                      select count(*) filter (where error is null) as done, count(error) as failed,
                        (array_agg(u.date || ': ' || error order by u.date) filter (where error is not null))[1] as error
                      from run_units u where u.run_id = o.run_id) c
-                   where o.run_id = r.run_id and o.ended_at is null and o.kind <> 'session' and o.gathered_at is not null
-                     and not exists (select from run_units u where u.run_id = o.run_id and u.settled_at is null)";
+                   where o.run_id = r.run_id";
         execute(txn, "end runs", sql, &[]).await
     }
 

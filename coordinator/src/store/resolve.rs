@@ -1,5 +1,6 @@
 //! Resolutions of units: when they are made, made again, and when they change nothing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
@@ -7,35 +8,59 @@ use deadpool_postgres::tokio_postgres::types::ToSql;
 use proto::hash::Hash128;
 use proto::ids::{SourceId, TenantId, UnitKey};
 use proto::manifest::Manifest;
+use proto::report::Published;
+use proto::time::UnitDate;
 
 use super::unit::RESTORABLE;
+use super::units::texts;
 use super::{StateError, StateStore, execute, pack, parsed, plain, query, unit_key};
 
 type Source<'a> = (&'a TenantId, &'a SourceId);
 
+/// Of resolutions that lack something: how often that happened, and after what pause they are made again, if they are.
+type Lacking = Option<(i32, Option<Duration>)>;
+
 impl StateStore {
-    /// Stores resolutions for the unit's lines in force; it is due again. With what they lack: how often that happened,
-    /// and when they are made again, if they are.
-    pub(crate) async fn unit_resolved_in_txn(
+    /// Stores resolutions for the lines in force of units.
+    pub(crate) async fn units_resolved_in_txn(
         txn: &Transaction<'_>,
-        key: &UnitKey,
-        manifest: &Manifest,
-        lacking: Option<(&str, i32, Option<Duration>)>,
+        (tenant, source): Source<'_>,
+        units: &[(Published, Lacking)],
     ) -> Result<(), StateError> {
-        let sql = "update pipeline_state set resolution_generation = $4, resolution_hash = $5, resolution_manifest = $6,
-                     resolution_lines_hash = lines_hash, resolve_lacking = $7, resolve_attempts = $8, resolved_at = now(),
-                     resolve_again_at = now() + make_interval(secs => $9)
-                   where tenant = $1 and source = $2 and date = $3::text::date";
-        let (tenant, source, date) =
-            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
-        let (generation, digest) = (manifest.generation.0, manifest.hash.0.as_slice());
-        let reason = lacking.map(|(reason, ..)| plain(reason));
-        let attempts = lacking.map_or(0, |(_, attempts, _)| attempts);
-        let again = lacking.and_then(|(_, _, again)| again).map(|pause| pause.as_secs_f64());
-        let packed = pack(manifest)?;
-        let parameters: [&(dyn ToSql + Sync); 9] =
-            [&tenant, &source, &date, &generation, &digest, &packed, &reason, &attempts, &again];
-        execute(txn, "store resolutions", sql, &parameters).await?;
+        if units.is_empty() {
+            return Ok(());
+        }
+        let sql = "update pipeline_state p set resolution_generation = u.generation, resolution_hash = u.hash,
+                     resolution_manifest = u.manifest, resolution_lines_hash = lines_hash, resolve_lacking = u.lacking,
+                     resolve_attempts = u.attempts, resolved_at = now(),
+                     resolve_again_at = now() + make_interval(secs => u.again)
+                   from unnest($3::text[]::date[], $4::int8[], $5::bytea[], $6::bytea[], $7::text[], $8::int4[], $9::float8[])
+                     as u (date, generation, hash, manifest, lacking, attempts, again)
+                   where p.tenant = $1 and p.source = $2 and p.date = u.date";
+        let manifests = || units.iter().map(|(done, _)| &done.manifest);
+        let dates = texts(units.iter().map(|(done, _)| &done.date));
+        let generations: Vec<i64> = manifests().map(|rows| rows.generation.0).collect();
+        let hashes: Vec<&[u8]> = manifests().map(|rows| rows.hash.0.as_slice()).collect();
+        let packed = manifests().map(pack::<Manifest>).collect::<Result<Vec<_>, _>>()?;
+        let reasons: Vec<_> =
+            units.iter().map(|(done, _)| done.lacking.as_deref().map(plain)).collect();
+        let attempts: Vec<i32> =
+            units.iter().map(|(_, lacking)| lacking.map_or(0, |l| l.0)).collect();
+        let again = |pause: Duration| pause.as_secs_f64();
+        let again: Vec<Option<f64>> =
+            units.iter().map(|(_, lacking)| lacking.and_then(|l| l.1).map(again)).collect();
+        let values: [&(dyn ToSql + Sync); 9] = [
+            &tenant.as_str(),
+            &source.as_str(),
+            &dates,
+            &generations,
+            &hashes,
+            &packed,
+            &reasons,
+            &attempts,
+            &again,
+        ];
+        execute(txn, "store resolutions", sql, &values).await?;
         Ok(())
     }
 
@@ -95,21 +120,22 @@ impl StateStore {
         Ok(execute(txn, "keep resolutions", &sql, &parameters).await? > 0)
     }
 
-    /// Whether the rows that are visible are those that would be calculated now: they were made from the lines and by
-    /// the rules in force, and with resolutions equal to those in force. (Drivers that changed are found by themselves.)
-    pub(crate) async fn unit_is_as_visible_in_txn(
+    /// Those of some dates whose visible rows are those that would be calculated now: they were made from the lines and
+    /// by the rules in force, and with resolutions equal to those in force. (Drivers that changed are found by themselves.)
+    pub(crate) async fn units_as_visible_in_txn(
         txn: &Transaction<'_>,
-        key: &UnitKey,
-    ) -> Result<bool, StateError> {
-        let sql = "select 1 from pipeline_state p
+        (tenant, source): Source<'_>,
+        dates: &[UnitDate],
+    ) -> Result<BTreeSet<UnitDate>, StateError> {
+        let sql = "select p.date::text from pipeline_state p
                    join commits c using (tenant, source, date)
-                   where tenant = $1 and source = $2 and date = $3::text::date and c.generation = p.visible_generation
+                   where tenant = $1 and source = $2 and date = any($3::text[]::date[])
+                     and c.generation = p.visible_generation
                      and p.visible_lines_hash = p.lines_hash and p.visible_rules = p.rules_hash
                      and c.resolution_hash = p.resolution_hash and not p.visible_archive_damaged";
-        let (tenant, source, date) =
-            (key.tenant.as_str(), key.source.as_str(), key.date.to_string());
-        let what = "compare with what is visible";
-        Ok(!query(txn, what, sql, &[&tenant, &source, &date]).await?.is_empty())
+        let values: [&(dyn ToSql + Sync); 3] = [&tenant.as_str(), &source.as_str(), &texts(dates)];
+        let rows = query(txn, "compare with what is visible", sql, &values).await?;
+        rows.iter().map(|row| parsed("date", row.get(0))).collect()
     }
 
     /// Notes the settings that the units of a source are resolved with from now on. Others than before have what was

@@ -19,7 +19,8 @@ use crate::domain::unit::{UnitEvent, UnitState, step};
 
 type Source<'a> = (&'a TenantId, &'a SourceId);
 
-fn texts<'a>(dates: impl IntoIterator<Item = &'a UnitDate>) -> Vec<String> {
+/// Dates as Postgres reads them.
+pub(super) fn texts<'a>(dates: impl IntoIterator<Item = &'a UnitDate>) -> Vec<String> {
     dates.into_iter().map(ToString::to_string).collect()
 }
 

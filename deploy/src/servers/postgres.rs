@@ -24,7 +24,7 @@ const SOCKET_PORT: u16 = 5432;
 
 /// Durable (`fsync` and `full_page_writes` stay on, as they are by default), modest in memory, few checkpoints
 /// while loading.
-const SETTINGS: [&str; 14] = [
+const SETTINGS: [&str; 15] = [
     "fsync=on",
     "synchronous_commit=on",
     "shared_buffers=128MB",
@@ -34,6 +34,8 @@ const SETTINGS: [&str; 14] = [
     "work_mem=16MB",
     "maintenance_work_mem=128MB",
     "jit=off",
+    // A new database has no statistics, and is planned for as if it stayed empty: for ten seconds, not for a minute.
+    "autovacuum_naptime=10s",
     "timezone=UTC",
     "log_timezone=UTC",
     "lc_messages=C",
