@@ -21,6 +21,7 @@ use crate::runs::{Backfill, Replay, Runs, Unpin};
 use crate::status::Status;
 use crate::try_bill::Try;
 use crate::unallocated::Unallocated;
+use crate::why::Why;
 
 /// Exact chargeback: who caused the cost, who pays.
 #[derive(Debug, Parser)]
@@ -48,6 +49,8 @@ pub enum Command {
     Status(Status),
     /// Show why a line's rows are what they are, with the arithmetic
     Explain(Explain),
+    /// Show why an owner's cost changed from one period to another, by exact effects
+    Why(Why),
     /// Show what nobody pays, why, and what could be done
     Unallocated(Unallocated),
     /// Show what a changed configuration would move, before it is in force
@@ -111,6 +114,7 @@ impl Command {
             Self::Bench(bench) => bench.json,
             Self::Status(status) => status.json,
             Self::Explain(explain) => explain.json,
+            Self::Why(why) => why.json,
             Self::Unallocated(unallocated) => unallocated.json,
             Self::Plan(plan) => plan.json,
             Self::Backfill(backfill) => backfill.json,

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         | Command::Bench(_)
         | Command::Status(_)
         | Command::Explain(_)
+        | Command::Why(_)
         | Command::Unallocated(_)
         | Command::Plan(_)
         | Command::Backfill(_)
@@ -113,6 +114,7 @@ fn run(command: Command) -> Result<u8> {
         }
         Command::Status(status) => status.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Why(why) => why.run(),
         Command::Unallocated(unallocated) => unallocated.run(),
         Command::Plan(plan) => plan.run(),
         Command::Backfill(backfill) => backfill.run(),

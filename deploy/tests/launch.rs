@@ -179,6 +179,7 @@ fn parent() {
         | Subcommand::Demo(_)
         | Subcommand::Status(_)
         | Subcommand::Explain(_)
+        | Subcommand::Why(_)
         | Subcommand::Unallocated(_)
         | Subcommand::Plan(_)
         | Subcommand::Try(_)

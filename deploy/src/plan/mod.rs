@@ -28,6 +28,7 @@ use crate::recompute::{Recomputed, recompute};
 use crate::say::say;
 use crate::store::{self, PlanRow, PlannedUnit, RowKey, VisibleUnit};
 pub use difference::{Difference, Moved};
+pub use markdown::name as markdown_name;
 
 /// `plan`.
 #[derive(Debug, Args)]

@@ -18,6 +18,7 @@ mod sources;
 mod totals;
 mod trouble;
 mod unit;
+mod why;
 
 pub use archive::{LinesLike, archived_lines, archived_resolutions, config_version, lines_like};
 pub use bench::{Sizes, Timings, is_in_use, sizes, timings, wall};
@@ -45,6 +46,7 @@ pub use trouble::{
     stuck,
 };
 pub use unit::{Range, RowKey, VisibleUnit, unit_sums, visible_units};
+pub use why::{Payer, Restated, Revised, owners_of, pieces, removed, restated, tenants_of};
 
 use std::time::Duration;
 

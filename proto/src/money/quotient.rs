@@ -1,4 +1,4 @@
-//! Sums times a price: one rounding, at the very end.
+//! Sums times a price or a fraction: one rounding, at the very end.
 
 use bnum::cast::As;
 use bnum::types::U512;
@@ -46,6 +46,32 @@ impl ExactSum {
         }
         None
     }
+
+    /// `self × part / whole`, cut off behind 28 decimals. `None`: the whole is 0.
+    ///
+    /// # Panics
+    /// When the result is beyond what a sum holds, which no part that is smaller than its whole makes.
+    #[must_use]
+    pub fn portion(&self, part: &ExactSum, whole: &ExactSum) -> Option<ExactSum> {
+        if whole.is_zero() {
+            return None;
+        }
+        // Below 2^255 × 2^255.
+        let product = self.magnitude().as_::<U512>() * part.magnitude().as_::<U512>();
+        let units = product / whole.magnitude().as_::<U512>();
+        let signs = [self, part, whole].map(ExactSum::is_negative);
+        Some(ExactSum::of_units(signs.iter().fold(false, |a, b| a != *b), units))
+    }
+
+    /// Rounded to so many decimals, at most 28, half away from 0.
+    #[must_use]
+    pub fn rounded(&self, decimals: u32) -> ExactSum {
+        let ten: U512 = 10_u128.as_();
+        let step = ten.pow(MAX_SCALE.saturating_sub(decimals));
+        let units: U512 = self.magnitude().as_();
+        let half = step / 2_u128.as_::<U512>();
+        ExactSum::of_units(self.is_negative(), (units + half) / step * step)
+    }
 }
 
 #[cfg(test)]
@@ -89,5 +115,34 @@ mod tests {
             "79228162514264337593543950335"
         );
         assert_eq!(priced("1", "1", 1, 0), "none");
+    }
+
+    #[test]
+    fn portions_and_roundings_are_the_same_for_either_sign() {
+        let sum = |text: &str| ExactSum::parse(text).unwrap();
+        for (all, part, whole, portion) in [
+            ("100", "1", "3", "33.3333333333333333333333333333"),
+            ("-100", "2", "3", "-66.6666666666666666666666666666"),
+            ("0.0000000000000000000000000003", "-1", "-2", "0.0000000000000000000000000001"),
+            (
+                "1234567890123456789012345678901234567890",
+                "7",
+                "7",
+                "1234567890123456789012345678901234567890",
+            ),
+            ("5", "0", "9", "0"),
+        ] {
+            let [all, part, whole] = [all, part, whole].map(sum);
+            assert_eq!(all.portion(&part, &whole), Some(sum(portion)));
+            assert_eq!(all.negated().portion(&part, &whole), Some(sum(portion).negated()));
+            assert_eq!(all.portion(&part, &ExactSum::ZERO), None);
+        }
+        for (exact, rounded) in
+            [("0.00000000005", "0.0000000001"), ("12.49999999996", "12.5"), ("3.00000000004", "3")]
+        {
+            assert_eq!(sum(exact).rounded(10), sum(rounded));
+            assert_eq!(sum(exact).negated().rounded(10), sum(rounded).negated());
+            assert_eq!(sum(exact).rounded(28), sum(exact));
+        }
     }
 }

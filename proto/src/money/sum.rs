@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bnum::cast::As;
-use bnum::types::{I256, U256};
+use bnum::types::{I256, U256, U512};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
@@ -90,6 +90,13 @@ impl ExactSum {
     /// Without its sign, in units of 10^-28.
     pub(super) fn magnitude(&self) -> U256 {
         self.0.unsigned_abs()
+    }
+
+    /// So many units of 10^-28, with that sign.
+    pub(super) fn of_units(negative: bool, units: U512) -> ExactSum {
+        assert!(units.bit_width() < I256::BITS, "{OVERFLOW}");
+        let sum = ExactSum(units.as_());
+        if negative { sum.negated() } else { sum }
     }
 
     /// The same number as an amount. `None` when it has more digits than an amount holds.

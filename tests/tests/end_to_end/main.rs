@@ -48,6 +48,7 @@ mod sunbird;
 mod try_bill;
 mod unallocated;
 mod unchanged;
+mod why;
 
 fn day(text: &str) -> UnitDate {
     text.parse().expect("a date")

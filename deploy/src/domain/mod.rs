@@ -1,0 +1,3 @@
+//! What commands work out, without any I/O.
+
+pub mod bridge;
