@@ -87,7 +87,7 @@ impl Fleet<'_> {
         let configured = self.settings.environment();
         let unset = configured.into_iter().filter(|(name, _)| env::var_os(name).is_none());
         let recipe = unset.fold(recipe, |recipe, (name, value)| recipe.env(name, value));
-        let recipe = recipe.env("APPORTION_METRICS", metrics);
+        let recipe = recipe.env("APPORTION_METRICS", metrics).env("APPORTION_NAME", name);
         Ok(recipe
             .env("NATS_URL", &self.urls.nats_url)
             .env("APPORTION_DATA_DIR", self.folder.path()))

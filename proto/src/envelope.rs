@@ -82,6 +82,9 @@ pub struct Header {
     pub attempt: Attempt,
     /// Ordinal of a data batch within (generation, attempt, date).
     pub batch: u32,
+    /// Of a report: the process that did the work. For people: nothing is decided by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
 }
 
 /// A body that travels in an envelope.
@@ -159,6 +162,7 @@ impl Header {
             generation,
             attempt,
             batch: 0,
+            worker: None,
         }
     }
     /// The same for a source.
@@ -171,6 +175,12 @@ impl Header {
     #[must_use]
     pub fn of_date(mut self, date: UnitDate) -> Self {
         self.date = Some(date);
+        self
+    }
+    /// The same from a process.
+    #[must_use]
+    pub fn by(mut self, worker: &str) -> Self {
+        self.worker = Some(worker.to_owned());
         self
     }
     /// The same with an ordinal.

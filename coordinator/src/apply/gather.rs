@@ -125,7 +125,8 @@ impl Leader {
         StateStore::provider_columns_add_in_txn(txn, at, &done.provider_columns).await?;
         if let Some(run) = &run {
             let gathered = (run.id.as_str(), header.generation);
-            StateStore::run_gathered_in_txn(txn, at, gathered, done).await?;
+            let by = header.worker.as_deref();
+            StateStore::run_gathered_in_txn(txn, at, gathered, done, by).await?;
         }
         if asked.is_some() {
             StateStore::backfill_ended_in_txn(txn, at).await?;

@@ -151,7 +151,7 @@ impl Leader {
         report: Report,
         (read, after): (&mut Read, &mut After),
     ) -> Result<Applied, StateError> {
-        let at = source_of(header)?;
+        let (at, by) = (source_of(header)?, header.worker.as_deref());
         match report {
             Report::GatheredDate(gathered) => return Self::staged(txn, header, &[gathered]).await,
             Report::Quarantined(records) => {
@@ -169,7 +169,7 @@ impl Leader {
                 return self.gather_done(txn, at, header, &done, &mut read.inventories).await;
             }
             Report::Resolved(units) => {
-                let counted = self.resolved(txn, at, units, after).await?;
+                let counted = self.resolved(txn, (at, by), units, after).await?;
                 StateStore::run_step_in_txn(txn, at, &Step::Resolve, &counted).await?;
                 if self.reads_inventory(at.0, at.1) {
                     let address = snapshot::address(at, header.generation);
@@ -177,7 +177,7 @@ impl Leader {
                 }
             }
             Report::Restored(units) => {
-                let mut counted = StepDone::default();
+                let mut counted = StepDone::by(by);
                 for unit in &units {
                     if self.restored(txn, at, unit).await? {
                         counted.add(unit.date, unit.lines.items);
@@ -202,8 +202,8 @@ impl Leader {
                     None => self.driver_computed(txn, of, &done, None).await?,
                 }
             }
-            Report::Allocated(units) => self.allocated(txn, at, units, after).await?,
-            Report::Committed(units) => self.committed_all(txn, at, units, after).await?,
+            Report::Allocated(units) => self.allocated(txn, (at, by), units, after).await?,
+            Report::Committed(units) => self.committed_all(txn, (at, by), units, after).await?,
             Report::Emitted(units) => {
                 for unit in &units {
                     StateStore::emission_done_in_txn(txn, at, header.generation, unit).await?;
@@ -212,7 +212,7 @@ impl Leader {
                 StateStore::units_emitted_in_txn(txn, at, &dates).await?;
                 for of_one in units.chunk_by(|a, b| a.emitter == b.emitter) {
                     let Some(first) = of_one.first() else { continue };
-                    let mut counted = StepDone::default();
+                    let mut counted = StepDone::by(by);
                     of_one.iter().for_each(|unit| counted.add(unit.date, unit.rows));
                     StateStore::run_emitted_in_txn(txn, at, &first.emitter, &counted).await?;
                 }
@@ -264,12 +264,12 @@ impl Leader {
     async fn allocated(
         &self,
         txn: &Transaction<'_>,
-        at: Source<'_>,
+        (at, by): (Source<'_>, Option<&str>),
         units: Vec<Published>,
         after: &mut After,
     ) -> Result<(), StateError> {
         let mut commits = Vec::new();
-        let mut counted = StepDone::default();
+        let mut counted = StepDone::by(by);
         let dates: Vec<_> = units.iter().map(|done| done.date).collect();
         let mut known = StateStore::units_lock_in_txn(txn, at, &dates).await?;
         for done in units {
@@ -329,11 +329,11 @@ impl Leader {
     async fn committed_all(
         &self,
         txn: &Transaction<'_>,
-        at: Source<'_>,
+        (at, by): (Source<'_>, Option<&str>),
         units: Vec<Committed>,
         after: &mut After,
     ) -> Result<(), StateError> {
-        let (mut counted, mut generations) = (StepDone::default(), Vec::new());
+        let (mut counted, mut generations) = (StepDone::by(by), Vec::new());
         let dates: Vec<_> = units.iter().map(|done| done.date).collect();
         let mut known = StateStore::units_lock_in_txn(txn, at, &dates).await?;
         let mut visible = Vec::new();

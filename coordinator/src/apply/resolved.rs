@@ -20,7 +20,7 @@ impl Leader {
     pub(super) async fn resolved(
         &self,
         txn: &Transaction<'_>,
-        at: Source<'_>,
+        (at, by): (Source<'_>, Option<&str>),
         units: Vec<Published>,
         after: &mut After,
     ) -> Result<StepDone, StateError> {
@@ -29,7 +29,7 @@ impl Leader {
         let most = most.map_or(MetricsConfig::RESOLVE_ATTEMPTS, |m| m.resolve_attempts);
         let dates: Vec<_> = units.iter().map(|done| done.date).collect();
         let mut known = StateStore::units_lock_in_txn(txn, at, &dates).await?;
-        let mut counted = StepDone::default();
+        let mut counted = StepDone::by(by);
         let (mut resolved, mut changed) = (BTreeMap::new(), Vec::new());
         for done in units {
             let wanted = (done.generation, UnitState::Resolving);

@@ -40,9 +40,15 @@ impl GatherRun {
 pub struct StepDone {
     dates: Vec<String>,
     items: Vec<i64>,
+    worker: Option<String>,
 }
 
 impl StepDone {
+    /// Nothing yet, by this process.
+    #[must_use]
+    pub fn by(worker: Option<&str>) -> Self {
+        Self { worker: worker.map(plain), ..Self::default() }
+    }
     /// Counts a date in, with so many items.
     pub fn add(&mut self, date: UnitDate, items: u64) {
         self.dates.push(date.to_string());
@@ -101,6 +107,7 @@ impl StateStore {
         (tenant, source): Source<'_>,
         (run, generation): (&str, Generation),
         done: &GatherDone,
+        worker: Option<&str>,
     ) -> Result<(), StateError> {
         let sql = format!(
             "insert into run_units (run_id, tenant, source, date, before_generation)
@@ -110,11 +117,13 @@ impl StateStore {
         );
         let (tenant, source) = (tenant.as_str(), source.as_str());
         execute(txn, "note a run's dates", &sql, &[&run, &tenant, &source, &generation.0]).await?;
-        let sql = "update run_steps set ended_at = now(), units = $2, items = $3
+        let sql = "update run_steps set ended_at = now(), units = $2, items = $3,
+                     workers = also_named(workers, named($4))
                    where run_id = $1 and step = 'gather'";
         let units = i64::try_from(done.dates.len()).unwrap_or(i64::MAX);
         let records = i64::try_from(done.records).unwrap_or(i64::MAX);
-        execute(txn, "end a gather's step", sql, &[&run, &units, &records]).await?;
+        let worker = worker.map(plain);
+        execute(txn, "end a gather's step", sql, &[&run, &units, &records, &worker]).await?;
         let sql = "update pipeline_runs set gathered_at = now(), error = null where run_id = $1";
         execute(txn, "note that a run gathered", sql, &[&run]).await?;
         Ok(())
@@ -145,17 +154,20 @@ impl StateStore {
         if done.dates.is_empty() {
             return Ok(());
         }
-        let sql = "insert into run_steps as s (run_id, step, started_at, ended_at, units, items)
-                   select u.run_id, $3, coalesce(min(p.dispatched_at), now()), now(), count(*), sum(d.items)::int8
+        let sql = "insert into run_steps as s (run_id, step, started_at, ended_at, units, items, workers)
+                   select u.run_id, $3, coalesce(min(p.dispatched_at), now()), now(), count(*), sum(d.items)::int8,
+                     named($6)
                    from unnest($4::text[]::date[], $5::int8[]) as d (date, items)
                    join run_units u on u.tenant = $1 and u.source = $2 and u.date = d.date
                      and u.visible_at is null and u.settled_at is null
                    join pipeline_state p on p.tenant = $1 and p.source = $2 and p.date = d.date
                    group by u.run_id order by u.run_id
                    on conflict (run_id, step) do update set started_at = least(s.started_at, excluded.started_at),
-                     ended_at = excluded.ended_at, units = s.units + excluded.units, items = s.items + excluded.items";
+                     ended_at = excluded.ended_at, units = s.units + excluded.units, items = s.items + excluded.items,
+                     workers = also_named(s.workers, excluded.workers)";
         let (tenant, source, step) = (tenant.as_str(), source.as_str(), step.to_string());
-        let values: [&(dyn ToSql + Sync); 5] = [&tenant, &source, &step, &done.dates, &done.items];
+        let values: [&(dyn ToSql + Sync); 6] =
+            [&tenant, &source, &step, &done.dates, &done.items, &done.worker];
         execute(txn, "count a step", sql, &values).await?;
         Ok(())
     }
@@ -186,8 +198,9 @@ impl StateStore {
         emitter: &EmitterId,
         done: &StepDone,
     ) -> Result<(), StateError> {
-        let sql = "insert into run_steps as s (run_id, step, started_at, ended_at, units, items)
-                   select u.run_id, 'emit', coalesce(min(r.dispatched_at), now()), now(), count(*), sum(d.items)::int8
+        let sql = "insert into run_steps as s (run_id, step, started_at, ended_at, units, items, workers)
+                   select u.run_id, 'emit', coalesce(min(r.dispatched_at), now()), now(), count(*), sum(d.items)::int8,
+                     named($6)
                    from unnest($4::text[]::date[], $5::int8[]) as d (date, items)
                    join run_units u on u.tenant = $1 and u.source = $2 and u.date = d.date
                      and u.visible_at is not null and u.settled_at is null
@@ -195,10 +208,11 @@ impl StateStore {
                      and r.generation >= u.generation
                    group by u.run_id order by u.run_id
                    on conflict (run_id, step) do update set started_at = least(s.started_at, excluded.started_at),
-                     ended_at = excluded.ended_at, units = s.units + excluded.units, items = s.items + excluded.items";
+                     ended_at = excluded.ended_at, units = s.units + excluded.units, items = s.items + excluded.items,
+                     workers = also_named(s.workers, excluded.workers)";
         let (tenant, source, emitter) = (at.0.as_str(), at.1.as_str(), emitter.as_str());
-        let values: [&(dyn ToSql + Sync); 5] =
-            [&tenant, &source, &emitter, &done.dates, &done.items];
+        let values: [&(dyn ToSql + Sync); 6] =
+            [&tenant, &source, &emitter, &done.dates, &done.items, &done.worker];
         if execute(txn, "count emissions of runs", sql, &values).await? > 0 {
             Self::run_units_settle_in_txn(txn, at, done).await?;
         }

@@ -70,10 +70,11 @@ pub fn shown((run, steps, units): &WholeRun) -> String {
     if !steps.is_empty() {
         let row = |step: &RunStep| {
             let took = format!("{}.{:03} s", step.milliseconds / 1_000, step.milliseconds % 1_000);
-            vec![step.step.clone(), step.units.to_string(), step.items.to_string(), took]
+            let workers = step.workers.join(", ");
+            vec![step.step.clone(), workers, step.units.to_string(), step.items.to_string(), took]
         };
         let rows: Vec<_> = steps.iter().map(row).collect();
-        text.push_str(&format!("\n{}", table(&["step", "dates", "items", "took"], 1, &rows)));
+        text.push_str(&format!("\n{}", table(&["step", "by", "dates", "items", "took"], 2, &rows)));
     }
     let settled = units.iter().filter(|unit| unit.settled).count();
     text.push_str(&format!("\n{settled} of {} dates are done\n", units.len()));
@@ -132,15 +133,25 @@ mod tests {
             restored: false,
             error: error.map(str::to_owned),
         };
-        let steps =
-            vec![RunStep { step: "gather".into(), milliseconds: 1_234, units: 2, items: 90 }];
+        let steps = vec![RunStep {
+            step: "gather".into(),
+            milliseconds: 1_234,
+            units: 2,
+            items: 90,
+            workers: vec!["gatherer-1".into(), "gatherer-2".into()],
+        }];
         let units = vec![unit("2026-05-01", Some(9), None), unit("2026-05-02", None, Some("bad"))];
         let listing = listed(std::slice::from_ref(&run));
         assert!(listing.contains("acme/cloud 2026-05-01..2026-05-02"), "{listing}");
         let text = shown(&(run, steps, units));
-        for part in
-            ["manual by kim", "1.234 s", "2 of 2 dates are done", "generation 3 -> 9", ": bad"]
-        {
+        for part in [
+            "manual by kim",
+            "gatherer-1, gatherer-2",
+            "1.234 s",
+            "2 of 2 dates are done",
+            "generation 3 -> 9",
+            ": bad",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

@@ -54,6 +54,8 @@ pub struct RunStep {
     pub units: i64,
     /// Records of `gather`, resolutions of `resolve`, rows of the others.
     pub items: i64,
+    /// The processes that did it, in order.
+    pub workers: Vec<String>,
 }
 
 /// A date of a run.
@@ -143,7 +145,7 @@ pub fn run_whole(txn: &mut Transaction<'_>, id: &str) -> Result<Option<WholeRun>
     let Some(row) = txn.query_opt(&sql, &[&id]).context("cannot look at the run")? else {
         return Ok(None);
     };
-    let sql = "select step, (extract(epoch from coalesce(ended_at, now()) - started_at) * 1000)::bigint, units, items
+    let sql = "select step, (extract(epoch from coalesce(ended_at, now()) - started_at) * 1000)::bigint, units, items, workers
                from run_steps where run_id = $1 order by started_at, step";
     let steps = txn.query(sql, &[&id]).context("cannot list the run's steps")?;
     let step = |row: &Row| RunStep {
@@ -151,6 +153,7 @@ pub fn run_whole(txn: &mut Transaction<'_>, id: &str) -> Result<Option<WholeRun>
         milliseconds: row.get(1),
         units: row.get(2),
         items: row.get(3),
+        workers: row.get(4),
     };
     let sql =
         "select source, date::text, before_generation, generation, settled_at is not null, restored, error

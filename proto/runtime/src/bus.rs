@@ -1,5 +1,6 @@
 //! The one NATS connection of a process: write-once publishing, direct reads, purges.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::{
@@ -76,6 +77,7 @@ pub enum Put {
 pub struct Bus {
     pub(crate) client: async_nats::Client,
     pub(crate) jetstream: jetstream::Context,
+    name: Arc<str>,
 }
 
 impl Bus {
@@ -111,7 +113,13 @@ impl Bus {
             .timeout(Duration::from_secs(5))
             .ack_timeout(Duration::from_secs(10))
             .build(client.clone());
-        Ok(Self { client, jetstream })
+        Ok(Self { client, jetstream, name: name.into() })
+    }
+
+    /// What this process calls itself.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether the connection stands, as far as the client knows.

@@ -140,7 +140,7 @@ where
             let at = server::start(&settings.metrics, observe.clone()).await?;
             tracing::info!(%at, "serves metrics and health");
         }
-        let bus = Bus::connect(&settings.nats_url, role).await?;
+        let bus = Bus::connect(&settings.nats_url, &name(role, &settings)).await?;
         observe.health.bus_is(&bus);
         if !settings.metrics.is_empty() {
             tokio::spawn(bus.clone().leader_watch(observe.clone()));
@@ -164,6 +164,15 @@ where
         }
         Err(error) => failed(&error),
     }
+}
+
+/// What the process is called: as it is told, else so that another one is called otherwise.
+fn name(role: &str, settings: &Settings) -> String {
+    if !settings.name.trim().is_empty() {
+        return settings.name.trim().to_owned();
+    }
+    let host = std::env::var("HOSTNAME").map(|host| format!("@{host}")).unwrap_or_default();
+    format!("{role}-{}{host}", std::process::id())
 }
 
 fn failed(error: &ProcessError) -> u8 {

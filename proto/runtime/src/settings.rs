@@ -28,6 +28,8 @@ pub struct Settings {
     pub partitions: String,
     /// Where `/metrics` and `/health` are served, as `host:port`; empty = nowhere.
     pub metrics: String,
+    /// What reports and connections call this process; empty = its role, process id and host.
+    pub name: String,
     /// Logs as JSON lines.
     pub log_json: bool,
     /// What failed is tried again after so many milliseconds, and twice as many each time, up to a minute.
@@ -170,12 +172,13 @@ impl Settings {
     }
 }
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "slots",
     "pool_max",
     "shards",
     "partitions",
     "metrics",
+    "name",
     "log_json",
     "retry_pause_ms",
     "task_patience_ms",

@@ -92,7 +92,7 @@ impl TaskContext {
     pub async fn report(&self, report: &Report) -> Result<(), DataError> {
         let header =
             Header::new::<Report>(self.header.tenant.clone(), self.header.generation, self.attempt);
-        let header = header.of_source(self.source.clone());
+        let header = header.of_source(self.source.clone()).by(self.bus.name());
         let payload = if let Report::Failed(failed) = report
             && failed.reason.len() > REASON_BYTES_MAX
         {

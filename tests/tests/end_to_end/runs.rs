@@ -46,6 +46,9 @@ fn dates_out_of_the_window_are_gathered_again_when_somebody_asks() {
     let names: Vec<_> = steps.iter().map(|step| step["step"].as_str().unwrap_or("")).collect();
     assert_eq!(names, ["gather", "allocate", "commit", "emit"], "{shown}");
     assert!(steps.iter().all(|step| step["units"] == 1), "{shown}");
+    let workers: Vec<_> =
+        steps.iter().map(|step| step["workers"][0].as_str().unwrap_or("")).collect();
+    assert_eq!(workers, ["gatherer-1", "allocator-1", "emitter-1", "emitter-1"], "{shown}");
 
     // While a coordinator leads, the command waits.
     let mut up = stand.start(&["up"]);
