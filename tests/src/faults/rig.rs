@@ -196,6 +196,7 @@ impl Rig {
         let log = Log::file(self.root.path().join(format!("logs/{}.log", role.name)));
         fs::create_dir_all(self.root.path().join("logs"))?;
         let mut recipe = Recipe::new(&role.name, program::apportion()).arg(role.kind).log(log);
+        recipe = role.with.args.iter().fold(recipe, |recipe, arg| recipe.arg(*arg));
         recipe = recipe.env("NATS_URL", role.with.nats.clone().unwrap_or(nats));
         if role.kind != "allocator" {
             let url = role.with.database.clone().unwrap_or_else(|| self.database.url.clone());

@@ -13,6 +13,8 @@ pub struct With {
     pub nats: Option<String>,
     /// Another way to Postgres.
     pub database: Option<String>,
+    /// What the command line says besides.
+    pub args: Vec<&'static str>,
     /// Settings besides.
     pub env: Vec<(&'static str, String)>,
     /// A coordinator that ends when all is done.

@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use proto::ids::TenantId;
 use proto::line::Measure;
+use proto::subject::partition;
+use tests::faults::rig::{PATIENCE as RIG_PATIENCE, Rig};
+use tests::faults::role::With;
 use tests::processes::{is_alive, kill9, signal};
 use tests::roles::{self, Role};
 use tests::stand::{PATIENCE, Stand, Started};
@@ -136,4 +140,59 @@ fn what_a_frozen_or_killed_worker_holds_is_taken_over_and_who_drains_ends_in_tim
     }
     until_visible(&stand, &mut up, "omega");
     assert_whole(&stand, up, &[("acme", acme), ("zeta", zeta), ("nord", nord), ("omega", omega)]);
+}
+
+/// Every process that did a step of a tenant's, with the tenant.
+const WHO: &str = "select distinct r.tenant, unnest(s.workers) from apportion.run_steps s
+                   join apportion.pipeline_runs r using (run_id) where r.tenant is not null";
+
+#[test]
+fn workers_serve_the_tenants_of_their_partitions_and_no_others() {
+    let mut rig = Rig::with_postgres("shares").unwrap();
+    rig.env.push(("APPORTION_SHARDS", "2".to_owned()));
+    let is_low = |name: &str| partition(&TenantId::parse(name).expect("an id")) < 32;
+    let names = ["acme", "globex", "initech", "nordwind", "pixelforge", "sunbird"];
+    let (low, high): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| is_low(name));
+    assert!(!low.is_empty() && !high.is_empty(), "{low:?} {high:?}");
+    for (seed, name) in names.iter().enumerate() {
+        rig.bill(name, 70 + seed as u64, 2, 4).unwrap();
+    }
+    let start = |rig: &mut Rig, half: &str, partitions: &'static str| {
+        for kind in ["gatherer", "allocator", "emitter"] {
+            let name = format!("{kind}-{half}");
+            let env = vec![("APPORTION_NAME", name.clone())];
+            let args = vec!["--partitions", partitions];
+            rig.start(&name, kind, With { args, env, ..With::default() }).expect("it starts");
+        }
+    };
+    let visible = "select distinct tenant from apportion.pipeline_state where state = 'visible' order by tenant";
+    let gathering = "select tenant from apportion.source_state where gather_subject is not null order by tenant";
+    let tenants = |rig: &Rig, sql: &str| -> anyhow::Result<Vec<String>> {
+        Ok(rig.client()?.query(sql, &[])?.iter().map(|row| row.get(0)).collect())
+    };
+    start(&mut rig, "low", "0-31");
+    rig.lead("coordinator", With::default()).unwrap();
+    rig.until("one half is visible", RIG_PATIENCE, |rig| {
+        Ok((tenants(rig, visible)? == low).then_some(()))
+    })
+    .unwrap();
+    assert_eq!(tenants(&rig, gathering).unwrap(), high, "nobody took the other half");
+
+    start(&mut rig, "high", "32-63");
+    rig.until_right(RIG_PATIENCE).unwrap();
+    let half = |name: &str| if is_low(name) { "low" } else { "high" };
+    let kinds = |name: &str| {
+        ["allocator", "emitter", "gatherer"].map(|kind| format!("{kind}-{}", half(name)))
+    };
+    let wanted =
+        names.iter().flat_map(|name| kinds(name).map(|worker| ((*name).to_owned(), worker)));
+    let wanted: Vec<(String, String)> = wanted.collect();
+    let seen = rig.until("every step is counted", RIG_PATIENCE, |rig| {
+        let rows = rig.client()?.query(WHO, &[])?;
+        let mut seen: Vec<_> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        seen.sort();
+        Ok((seen.len() >= wanted.len()).then_some(seen))
+    });
+    assert_eq!(seen.unwrap(), wanted);
+    rig.finish().unwrap();
 }
