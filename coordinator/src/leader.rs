@@ -24,7 +24,7 @@ pub struct Leader {
     pub(crate) folder: PathBuf,
     /// The run that work is counted for.
     pub(crate) run: String,
-    /// Gathers of a standing run are due this often; `None` for a single run.
+    /// Gathers of a standing run are due this often, unless a source has a schedule; `None` for a single run.
     pub(crate) every: Option<Duration>,
     pub(crate) tenants: BTreeMap<TenantId, ConfigInForce>,
     pub(crate) months: HashSet<BillingPeriod>,
@@ -38,6 +38,8 @@ pub struct Leader {
     pub(crate) emissions_compared: Option<Instant>,
     /// When runs were last looked at for what no report tells of; not yet by this leader.
     pub(crate) runs_looked: Option<Instant>,
+    /// When it was last looked at which dates were to be visible by now; not yet by this leader.
+    pub(crate) sla_looked: Option<Instant>,
     /// A stream is nearly full: a standing run gathers nothing meanwhile, while commits go on.
     pub(crate) streams_filling: bool,
     /// Days that the streams hold.
@@ -49,7 +51,7 @@ pub struct Leader {
 
 impl Leader {
     /// A leader under the epoch of `state`, for the configuration in `folder` and the run `run`; a standing run gathers
-    /// its sources again `every` so often. Streams hold what is `replay_horizon_days` old.
+    /// sources without a schedule again `every` so often. Streams hold what is `replay_horizon_days` old.
     #[must_use]
     pub fn new(
         state: StateStore,
@@ -74,6 +76,7 @@ impl Leader {
             streams_filling: false,
             emissions_compared: None,
             runs_looked: None,
+            sla_looked: None,
             metrics: Metrics::default(),
         }
     }
@@ -109,6 +112,7 @@ impl Leader {
         self.drivers_looked = sooner(self.drivers_looked).unwrap_or(self.drivers_looked);
         self.emissions_compared = self.emissions_compared.and_then(sooner);
         self.runs_looked = self.runs_looked.and_then(sooner);
+        self.sla_looked = self.sla_looked.and_then(sooner);
     }
 
     /// Puts configurations in force. Gives the number of units that became due.

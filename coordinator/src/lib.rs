@@ -9,6 +9,8 @@
 //! | [`post`] | how reports come to it and tasks go from it |
 //! | [`apply`] | reports in |
 //! | [`sweep`] | tasks out |
+//! | `gathers` | gathers out, when their time has come |
+//! | `sla` | which dates were not visible in time |
 //! | `replay` | dates that are calculated again from what was gathered |
 //! | `drive` | weights that the ledger adds up, and who is calculated again because of them |
 //! | `snapshot` | the inventory of a time, for who resolves |
@@ -22,6 +24,7 @@ pub mod apply;
 pub mod config;
 pub mod domain;
 mod drive;
+mod gathers;
 pub mod incarnation;
 pub mod keeper;
 pub mod leader;
@@ -31,6 +34,7 @@ mod observe;
 pub mod post;
 mod replay;
 mod retain;
+mod sla;
 mod snapshot;
 pub mod store;
 pub mod sweep;

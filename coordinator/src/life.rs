@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use proto::config::Schedule;
 use proto::fault::chain;
 use runtime::process::{EXIT_SETTINGS, Process, ProcessError, Shutdown};
 use tokio::task::JoinSet;
@@ -33,8 +34,8 @@ pub struct Options {
 
 /// Reports applied in one transaction.
 const GROUP_MAX: usize = 256;
-/// A standing run gathers its sources this often.
-const GATHER_EVERY: Duration = Duration::from_secs(15 * 60);
+/// A standing run gathers sources this often that name no schedule.
+const GATHER_EVERY: Duration = Duration::from_secs(Schedule::DEFAULT_SECONDS as u64);
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 const RESEND_EVERY: Duration = Duration::from_secs(10);

@@ -98,6 +98,14 @@ async fn of_state(state: &StateStore) -> Result<Vec<Sample>, CoordinatorError> {
     let gathers = state.observed_gathers().await?;
     samples.push(sample(sampled::SOURCES_FAILING, [], number(gathers.failing)));
     samples.push(sample(sampled::GATHER_AGE, [], gathers.oldest));
+    for (gauge, of_sources) in [
+        (sampled::SOURCE_FAILING, state.observed_failing().await?),
+        (sampled::SLA_OPEN, state.observed_breaches().await?),
+    ] {
+        for (tenant, source, value) in of_sources {
+            samples.push(sample(gauge, [("tenant", &tenant), ("source", &source)], value));
+        }
+    }
     for guard in state.observed_guards().await? {
         let [tenant, source, class, kind] = &guard.key;
         let of = [("tenant", tenant), ("source", source), ("class", class), ("type", kind)];

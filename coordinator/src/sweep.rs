@@ -12,21 +12,19 @@ use proto::ids::{Generation, SourceId, TenantId};
 use proto::report::FailureClass;
 use proto::subject::{Lane, Step};
 use proto::task::{
-    Allocate, AllocateUnit, Emit, Gather, KnownDate, Remove, Resolve, ResolveUnit, Restore,
-    RestoreUnit, Task, UNITS_MAX,
+    Allocate, AllocateUnit, Emit, Remove, Resolve, ResolveUnit, Restore, RestoreUnit, Task,
+    UNITS_MAX,
 };
 use runtime::faults::crash_point;
 use runtime::store::StoreError;
-use serde_bytes::ByteBuf;
 
 use crate::domain::backoff::STEP_LIMIT;
 use crate::domain::budget::Budget;
 use crate::domain::pack::pack;
 use crate::domain::unit::UnitEvent;
-use crate::leader::{Leader, today};
+use crate::leader::Leader;
 use crate::store::{
-    EmissionDue, GatherDue, Outgoing, RemovalDue, StateError, StateStore, UnitRow,
-    lead_check_in_txn,
+    EmissionDue, Outgoing, RemovalDue, StateError, StateStore, UnitRow, lead_check_in_txn,
 };
 
 /// Emissions that failed are looked at again this often.
@@ -113,6 +111,7 @@ impl Leader {
         if runs {
             StateStore::run_units_sweep_in_txn(&txn).await?;
         }
+        self.sla_watch(&txn).await?;
         let superseded = StateStore::tasks_settle_in_txn(&txn).await?;
         if !tasks.is_empty() {
             crash_point("coordinator.planned");
@@ -168,63 +167,6 @@ impl Leader {
         StateStore::emissions_overdue_in_txn(txn, STEP_LIMIT).await?;
         StateStore::removals_overdue_in_txn(txn, STEP_LIMIT).await?;
         StateStore::drivers_overdue_in_txn(txn, STEP_LIMIT).await?;
-        Ok(())
-    }
-
-    async fn plan_gathers(
-        &self,
-        txn: &Transaction<'_>,
-        tasks: &mut Vec<Outgoing>,
-    ) -> Result<(), StateError> {
-        // A single run goes on: it ends with what the stream refuses, where a standing one can wait.
-        if self.streams_filling && self.every.is_some() {
-            return Ok(());
-        }
-        for due in StateStore::gathers_due_in_txn(txn, &self.run, self.every).await? {
-            let Some(entry) = self.config(&due.tenant) else { continue };
-            let at = (&due.tenant, &due.source);
-            let known = StateStore::units_known_in_txn(txn, at).await?;
-            let inventory = StateStore::inventory_in_force_in_txn(txn, at).await?;
-            let today = today();
-            let generation = one(StateStore::generations_draw_in_txn(txn, 1).await?)?;
-            let trigger = if self.every.is_some() { "schedule" } else { "manual" };
-            let new = format!("gather-{generation}");
-            let run = StateStore::gather_run_in_txn(txn, at, (&new, trigger), entry.hash).await?;
-            let back = |days: Option<u32>| days.and_then(|d| today.plus_days(-i64::from(d)).ok());
-            let (from, until) = match run.range {
-                Some((from, to)) => (Some(from), Some(to)),
-                None => (back(entry.config.lookback_days), back(entry.config.cutoff_days)),
-            };
-            let GatherDue { cursor, .. } = &due;
-            let task = Task::Gather(Gather {
-                config: entry.hash,
-                folder: self.folder.to_string_lossy().into_owned(),
-                today,
-                from: from.max(self.kept_from(entry)),
-                until,
-                republish: known.iter().filter(|k| k.2).map(|k| k.0).collect(),
-                known: known
-                    .iter()
-                    .map(|(date, hash, _)| KnownDate { date: *date, hash: *hash })
-                    .collect(),
-                cursor: cursor.clone().map(ByteBuf::from),
-                rehash: run.range.is_some(),
-                inventory: inventory.map(|(_, content)| content),
-            });
-            let out = StateStore::task_add_in_txn(
-                txn,
-                (&Step::Gather, Lane::Live),
-                at,
-                None,
-                generation,
-                &task,
-            )
-            .await?;
-            let reading = entry.config.gather_hash(at.1)?;
-            let sent = (generation, out.subject.as_str());
-            StateStore::gather_dispatch_in_txn(txn, at, sent, (reading, &run.id)).await?;
-            tasks.push(out);
-        }
         Ok(())
     }
 
@@ -474,7 +416,7 @@ impl Leader {
 }
 
 /// The first of the generations that were drawn.
-fn one(generations: Vec<Generation>) -> Result<Generation, StateError> {
+pub(crate) fn one(generations: Vec<Generation>) -> Result<Generation, StateError> {
     let why = || StateError::Stored {
         what: "generation_seq",
         of: "a draw".into(),

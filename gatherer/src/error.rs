@@ -39,6 +39,9 @@ pub enum GatherError {
         "received and published differ for {0}: this is a defect of the gatherer, nothing of it counts"
     )]
     Unbalanced(String),
+    /// It was looked whether the source can be read, and it cannot: nothing of the gather was begun.
+    #[error("the source is not available")]
+    Unavailable(#[source] Box<GatherError>),
     /// The task was given up: the process drains, or a newer task of the same source came.
     #[error("the gather was given up: the process ends, or a newer task for this source came")]
     Stopped,
@@ -58,6 +61,7 @@ impl GatherError {
             #[cfg(feature = "http")]
             Self::Metrics(error) => error.class(),
             Self::Data(error) => error.class(),
+            Self::Unavailable(error) => error.class(),
             Self::Spool(_) | Self::Stopped | Self::Thread(_) | Self::Inventory(_) => {
                 FailureClass::Transient
             }

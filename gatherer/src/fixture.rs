@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proto::config::{
     Guards, Match, OnBadLine, Reason, Rule, SourceConfig, SourceSettings, TenantConfig, Tier,
-    Validity,
+    Timing, Validity,
 };
 use proto::ids::{SourceId, TenantId};
 use proto::line::{BillingLineItem, Measure};
@@ -29,6 +29,7 @@ pub fn tenant(settings: SourceSettings) -> TenantConfig {
     };
     let source = SourceConfig {
         metrics: None,
+        timing: Timing::default(),
         id: SourceId::parse("cloud").unwrap(),
         settings,
         built_in_rules: Vec::new(),

@@ -1,4 +1,4 @@
-//! One gather, end to end: collect everything, then publish what changed, then say so.
+//! One gather, end to end: look whether the source is there, collect everything, then publish what changed, then say so.
 
 use std::collections::HashSet;
 
@@ -31,7 +31,10 @@ pub async fn gather(
     request: GatherRequest,
 ) -> Result<Vec<Report>, GatherError> {
     let (task, watch) = (request.task.clone(), request.watch.clone());
-    let harvest = plugin.cost_input().collect(request.clone()).await?;
+    let input = plugin.cost_input();
+    let available = input.available(&request).await;
+    available.map_err(|error| GatherError::Unavailable(Box::new(error)))?;
+    let harvest = input.collect(request.clone()).await?;
     crash_point("gatherer.collected");
     let (sender, cuts) = mpsc::channel(CUTS_AHEAD);
     let cutting = tokio::task::spawn_blocking({

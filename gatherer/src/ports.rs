@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use proto::config::TenantConfig;
 use proto::hash::Hash128;
@@ -39,6 +40,14 @@ pub trait EcosystemPlugin: Send + Sync {
 
 /// Reads a bill.
 pub trait CostInput: Send + Sync {
+    /// Looks whether it can be read now, before any work is begun: a cheap question, asked once. That it can says nothing
+    /// of what it holds.
+    ///
+    /// # Errors
+    /// When it cannot.
+    fn available<'a>(&'a self, _: &'a GatherRequest) -> BoxFuture<'a, Result<(), GatherError>> {
+        std::future::ready(Ok(())).boxed()
+    }
     /// Reads all of it, or all that changed since `request`'s cursor. Publishes nothing.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+use proto::config::Schedule;
 use proto::envelope::Header;
 use proto::hash::Hash128;
 use proto::ids::{Generation, UnitKey};
@@ -13,9 +15,10 @@ use proto::time::UnitDate;
 use super::inventory::{Arrived, Inventories};
 use super::{Applied, Source, source_of};
 use crate::domain::backoff::ATTEMPTS_OF_A_RUN;
+use crate::domain::schedule::next_gather;
 use crate::domain::unit::UnitEvent;
 use crate::leader::Leader;
-use crate::store::{ConfigInForce, SourceRow, StagedDate, StateError, StateStore};
+use crate::store::{ConfigInForce, DEFAULT, SourceRow, StagedDate, StateError, StateStore};
 
 impl Leader {
     /// The source, if that very gather of it is under way; else what is reported of it is late.
@@ -52,9 +55,10 @@ impl Leader {
         inventories: &mut Inventories,
     ) -> Result<Applied, StateError> {
         let Some(entry) = self.config(at.0) else { return Ok(Applied::Done) };
-        let Some(SourceRow { run, .. }) = Self::gathering(txn, at, header.generation).await? else {
+        let Some(row) = Self::gathering(txn, at, header.generation).await? else {
             return Ok(Applied::Done);
         };
+        let run = &row.run;
         // Of what a person asked for, the lines alone count: it says nothing of other dates, nor of what lives now.
         let asked = run.as_ref().and_then(|run| run.range);
         let is_asked = |date: &UnitDate| asked.is_none_or(|(from, to)| (from..=to).contains(date));
@@ -123,7 +127,7 @@ impl Leader {
         }
         StateStore::quarantine_apply_in_txn(txn, at, stage, done, asked).await?;
         StateStore::provider_columns_add_in_txn(txn, at, &done.provider_columns).await?;
-        if let Some(run) = &run {
+        if let Some(run) = run {
             let gathered = (run.id.as_str(), header.generation);
             let by = header.worker.as_deref();
             StateStore::run_gathered_in_txn(txn, at, gathered, done, by).await?;
@@ -131,12 +135,24 @@ impl Leader {
         if asked.is_some() {
             StateStore::backfill_ended_in_txn(txn, at).await?;
         } else {
-            let by = (self.run.as_str(), entry.config.gather_hash(at.1)?);
+            let next = self.next_gather(at, &row)?;
+            let by = (self.run.as_str(), entry.config.gather_hash(at.1)?, next);
             StateStore::gather_done_in_txn(txn, at, header.generation, done, by).await?;
         }
         tracing::info!(tenant = %at.0, source = %at.1, generation = header.generation.0, dates = done.dates.len(),
             changed, quarantined, "gather applied");
         Ok(Applied::Done)
+    }
+
+    /// When a source is gathered next whose gather has ended now.
+    fn next_gather(&self, at: Source<'_>, row: &SourceRow) -> Result<Timestamp, StateError> {
+        let source = self.config(at.0).and_then(|entry| entry.config.source(at.1));
+        let own = source.and_then(|source| source.timing.schedule.clone());
+        let schedule = own.unwrap_or_else(|| match self.every {
+            Some(every) => Schedule::Every(u32::try_from(every.as_secs()).unwrap_or(u32::MAX)),
+            None => DEFAULT,
+        });
+        Ok(next_gather(&schedule, row.sent_at.unwrap_or(row.now), row.now)?)
     }
 
     pub(super) async fn dates_in_force(

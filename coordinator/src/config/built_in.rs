@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use proto::config::{
-    Field, Match, MeasuredCost, Pattern, Rule, SourceConfig, SourceSettings, Tier, Usage,
+    Field, Match, MeasuredCost, Pattern, Rule, SourceConfig, SourceSettings, Tier, Timing, Usage,
 };
 use proto::ids::SourceId;
 
@@ -53,7 +53,8 @@ pub fn complete(
         let named = measured.costs.iter().map(|cost| (cost.product_type.as_str(), strategy(cost)));
         built_in_rules.extend(of_cost_types(named, report)?);
     }
-    Some(SourceConfig { id, settings, metrics: None, built_in_rules, default_rule })
+    let timing = Timing::default();
+    Some(SourceConfig { id, settings, metrics: None, timing, built_in_rules, default_rule })
 }
 
 /// Ids that users may not take.

@@ -8,7 +8,9 @@ use super::scalar;
 use super::yaml::Node;
 
 /// Keys of the kind.
-pub const CONFLUENT_KEYS: [&str; 11] = [
+pub const CONFLUENT_KEYS: [&str; 13] = [
+    "schedule",
+    "sla",
     "kind",
     "metrics",
     "flink",

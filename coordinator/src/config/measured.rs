@@ -14,9 +14,11 @@ use super::read::{self, Cx, Map};
 use super::yaml::{Node, Value};
 
 /// Keys of kind `self_managed_kafka`, in the tenant's file or the settings file.
-pub const KAFKA_KEYS: [&str; 13] = [
+pub const KAFKA_KEYS: [&str; 15] = [
     "kind",
     "settings",
+    "schedule",
+    "sla",
     "metrics",
     "cluster_id",
     "display_name",
@@ -30,9 +32,11 @@ pub const KAFKA_KEYS: [&str; 13] = [
     "metric_names",
 ];
 /// Keys of kind `generic_metrics`, in the tenant's file or the settings file.
-pub const GENERIC_KEYS: [&str; 9] = [
+pub const GENERIC_KEYS: [&str; 11] = [
     "kind",
     "settings",
+    "schedule",
+    "sla",
     "metrics",
     "cluster_id",
     "display_name",

@@ -48,6 +48,7 @@ pub mod table;
 pub mod tag;
 pub mod tenant;
 pub mod tier;
+pub mod timing;
 pub mod trial;
 pub mod unbuilt;
 pub mod unused;

@@ -65,6 +65,22 @@ pub fn seconds_or_never(text: &str) -> Result<u32, String> {
     }
 }
 
+/// Minutes of the day of a time on the clock: `08:00`.
+///
+/// # Errors
+/// How to write it.
+pub fn clock(text: &str) -> Result<u16, String> {
+    let number = |part: &str| {
+        let digits = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+        part.parse::<u16>().ok().filter(|_| digits)
+    };
+    let minutes = text.split_once(':').and_then(|(hour, minute)| {
+        let (hour, minute) = (number(hour)?, number(minute)?);
+        (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+    });
+    minutes.ok_or_else(|| "write hours and minutes in quotes, such as \"08:00\"".to_owned())
+}
+
 /// The address of a web server: `http://host:9090/prefix`, without credentials and query.
 ///
 /// # Errors
@@ -175,6 +191,10 @@ mod tests {
         assert_eq!(days("5d"), Ok(5));
         assert_eq!(days("48h"), Ok(2));
         assert_eq!(lookback("1d"), Ok(1));
+        assert_eq!([clock("00:00"), clock("08:05"), clock("23:59")], [Ok(0), Ok(485), Ok(1_439)]);
+        for wrong in ["8:00", "24:00", "08:60", "08:0", "0800", "+8:00", "480", ""] {
+            assert!(clock(wrong).unwrap_err().contains("\"08:00\""), "{wrong}");
+        }
         assert!(lookback("0d").unwrap_err().contains("at least 1d"));
         assert_eq!(seconds("24h"), Ok(86_400));
         assert_eq!(bytes("1GiB"), Ok(1 << 30));

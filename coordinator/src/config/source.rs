@@ -2,6 +2,7 @@
 
 use proto::config::{
     Duplicates, FocusSettings, MetricsConfig, SourceConfig, SourceSettings, SyntheticSettings,
+    Timing,
 };
 use proto::ids::SourceId;
 use proto::line::Measure;
@@ -13,17 +14,29 @@ use super::measured;
 use super::metrics;
 use super::problem::Report;
 use super::read::{self, Cx, Map};
+use super::timing;
 use super::yaml::{Node, Value};
 
 /// Kinds whose costs are measured, and whose settings may stand in a file of their own.
 pub const MEASURED_KINDS: [&str; 2] = ["generic_metrics", "self_managed_kafka"];
 /// Keys of kind `focus`.
-pub const FOCUS_KEYS: [&str; 5] = ["kind", "files", "cost", "owner", "duplicates"];
+pub const FOCUS_KEYS: [&str; 7] =
+    ["kind", "files", "cost", "owner", "duplicates", "schedule", "sla"];
 /// Keys of kind `synthetic`.
-pub const SYNTHETIC_KEYS: [&str; 8] =
-    ["kind", "seed", "start", "dates", "resources", "products", "fanout", "identities"];
-/// Reads `sources`, sorted by id.
-pub fn sources(node: &Node, cx: &mut Cx<'_>) -> Vec<SourceConfig> {
+pub const SYNTHETIC_KEYS: [&str; 10] = [
+    "kind",
+    "seed",
+    "start",
+    "dates",
+    "resources",
+    "products",
+    "fanout",
+    "identities",
+    "schedule",
+    "sla",
+];
+/// Reads `sources`, sorted by id. What one does not say of its time is as the tenant says.
+pub fn sources(node: &Node, tenant: &Timing, cx: &mut Cx<'_>) -> Vec<SourceConfig> {
     let entries = read::entries(node, "`sources`", cx.report).unwrap_or_default();
     if matches!(&node.value, Value::Map(entries) if entries.is_empty()) {
         cx.report.at(
@@ -42,11 +55,12 @@ pub fn sources(node: &Node, cx: &mut Cx<'_>) -> Vec<SourceConfig> {
             }
         };
         let metrics = metrics_of(&entry.value, cx);
+        let timing = timing::timing(&entry.value, tenant, cx.report);
         let what = format!("source `{}`", entry.key);
         let settings = settings(&entry.value, &what, metrics.as_ref(), cx);
         if let (Some(id), Some(settings)) = (id, settings) {
             let source = built_in::complete(id, settings, cx.report);
-            sources.extend(source.map(|source| SourceConfig { metrics, ..source }));
+            sources.extend(source.map(|source| SourceConfig { metrics, timing, ..source }));
         }
     }
     sources.sort_by(|a, b| a.id.cmp(&b.id));

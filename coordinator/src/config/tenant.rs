@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use proto::config::{Guards, OnBadLine, TenantConfig};
+use proto::config::{Guards, OnBadLine, TenantConfig, Timing};
 use proto::currency::Currency;
 use proto::ids::TenantId;
 use proto::money::Amount;
@@ -13,11 +13,12 @@ use super::problem::{Place, Report};
 use super::read::{self, Cx, Map};
 use super::yaml::{Node, Value};
 use super::{
-    built_in, driver, emitter, names, owner, params, rule, scalar, source, stage, table, tag, trial,
+    built_in, driver, emitter, names, owner, params, rule, scalar, source, stage, table, tag,
+    timing, trial,
 };
 
 /// Keys of a tenant's file, and of `defaults`.
-pub const TENANT_KEYS: [&str; 17] = [
+pub const TENANT_KEYS: [&str; 19] = [
     "currency",
     "lookback",
     "cutoff",
@@ -35,9 +36,11 @@ pub const TENANT_KEYS: [&str; 17] = [
     "guards",
     "allocator_params",
     "retention",
+    "schedule",
+    "sla",
 ];
 /// Keys that come with later features.
-pub const LATER_KEYS: [&str; 3] = ["schedule", "sla", "limits"];
+pub const LATER_KEYS: [&str; 1] = ["limits"];
 /// Keys of `retention`.
 pub const RETENTION_KEYS: [&str; 1] = ["dates"];
 /// Keys of `guards`.
@@ -91,8 +94,10 @@ pub fn tenant(id: TenantId, node: &Node, dir: &Path, report: &mut Report) -> Opt
     names::report_cycles(&tags, &cx.names.contents, &places, cx.report);
     let groups = map.get("groups").map(|node| owner::groups(node, cx)).unwrap_or_default();
     let drivers = map.get("drivers").map(|node| driver::drivers(node, cx)).unwrap_or_default();
+    let (schedule, sla) = (map.get("schedule"), map.get("sla"));
+    let timing = timing::of(schedule, sla, &Timing::default(), cx.report);
     let sources =
-        map.need("sources", "the tenant", cx.report).map(|node| source::sources(node, cx));
+        map.need("sources", "the tenant", cx.report).map(|node| source::sources(node, &timing, cx));
     let mut sources = sources.unwrap_or_default();
     if let Some(node) = map.get("allocator_params") {
         params::apply(node, &mut sources, cx.report);

@@ -7,4 +7,6 @@ pub mod inventory;
 pub mod lifetime;
 pub mod pack;
 pub mod retention;
+pub mod schedule;
+pub mod sla;
 pub mod unit;

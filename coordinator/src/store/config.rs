@@ -110,6 +110,7 @@ impl StateStore {
                 Self::unallocated_ensure_in_txn(&txn, (tenant, &source.id)).await?;
                 let settings = entry.resolving.get(&source.id).copied();
                 Self::resolve_settings_put_in_txn(&txn, (tenant, &source.id), settings).await?;
+                Self::timing_put_in_txn(&txn, (tenant, &source.id), &source.timing).await?;
                 // Another way to read the same files: everything is read again.
                 let sql = "update source_state set settled_run = null
                            where tenant = $1 and source = $2 and gather_hash is not null and gather_hash <> $3";

@@ -5,12 +5,14 @@ use std::time::Duration;
 use deadpool_postgres::Transaction;
 use deadpool_postgres::tokio_postgres::Row;
 use deadpool_postgres::tokio_postgres::types::ToSql;
+use jiff::Timestamp;
 use proto::hash::Hash128;
 use proto::ids::{Attempt, Generation, SourceId, TenantId, UnitKey};
 use proto::manifest::Manifest;
 use proto::report::{GatherDone, GatheredDate, QuarantinedRecord};
 use proto::time::UnitDate;
 
+use super::timing::moment;
 use super::unit::RESTORABLE;
 use super::{
     GatherRun, StateError, StateStore, execute, pack, parsed, plain, query, unpack, warnings_json,
@@ -36,6 +38,10 @@ pub struct SourceRow {
     pub attempts: i32,
     /// The run that the gather under way is part of.
     pub run: Option<GatherRun>,
+    /// When the gather under way was sent out.
+    pub sent_at: Option<Timestamp>,
+    /// The database's time.
+    pub now: Timestamp,
 }
 
 /// A date as a gather under way reported it.
@@ -50,18 +56,20 @@ pub struct StagedDate {
 type Source<'a> = (&'a TenantId, &'a SourceId);
 
 impl StateStore {
-    /// Sources in force whose gather is due and none under way: not yet settled in `run`, or (standing runs) last
-    /// settled longer ago than `every`, or with dates that wait for a republish, or that a person asked for.
+    /// Sources in force whose gather is due and none under way: not yet settled in `run`, unless a standing run keeps to
+    /// their schedule; or (standing runs) at their time; or read with other settings now, or with dates that wait for a
+    /// republish, or that a person asked for.
     pub(crate) async fn gathers_due_in_txn(
         txn: &Transaction<'_>,
         run: &str,
-        every: Option<Duration>,
+        once: bool,
     ) -> Result<Vec<GatherDue>, StateError> {
         let sql = format!(
             "select tenant, source, cursor from source_state s
                    where in_force and gather_generation is null and next_attempt_at <= now()
-                     and (settled_run is distinct from $1
-                       or done_at < now() - make_interval(secs => $2)
+                     and (settled_run is null
+                       or settled_run <> $1 and ($2 or schedule is null)
+                       or not $2 and next_gather_at <= now()
                        or (failed_run is distinct from $1 and exists (select 1 from pipeline_state p
                              where p.tenant = s.tenant and p.source = s.source and p.state = 'waiting'
                                and p.next_attempt_at <= now() and not {RESTORABLE}))
@@ -70,13 +78,11 @@ impl StateStore {
                             and r.gathered_at is null))
                    order by tenant, source for update"
         );
-        // A single run gathers once: a century stands for never.
-        let every = every.unwrap_or(Duration::from_secs(3_155_760_000)).as_secs_f64();
         let due = |row: &Row| {
             let (tenant, source) = (parsed("tenant", row.get(0))?, parsed("source", row.get(1))?);
             Ok(GatherDue { tenant, source, cursor: row.get(2) })
         };
-        query(txn, "list due gathers", &sql, &[&run, &every]).await?.iter().map(due).collect()
+        query(txn, "list due gathers", &sql, &[&run, &once]).await?.iter().map(due).collect()
     }
 
     /// Notes that a gather is out, which reads with the settings of that hash and is part of that run.
@@ -133,7 +139,8 @@ impl StateStore {
         (tenant, source): Source<'_>,
     ) -> Result<Option<SourceRow>, StateError> {
         let sql =
-            "select s.gather_generation, s.attempts, r.run_id, r.from_date::text, r.to_date::text
+            "select s.gather_generation, s.attempts, r.run_id, r.from_date::text, r.to_date::text,
+                     (extract(epoch from s.gather_at) * 1000000)::int8, (extract(epoch from now()) * 1000000)::int8
                    from source_state s left join pipeline_runs r on r.run_id = s.gather_run
                    where s.tenant = $1 and s.source = $2 for update of s";
         let rows = query(txn, "lock a source", sql, &[&tenant.as_str(), &source.as_str()]).await?;
@@ -143,6 +150,11 @@ impl StateStore {
                 gather: row.get::<_, Option<i64>>(0).map(Generation),
                 attempts: row.get(1),
                 run: known.then(|| GatherRun::of(row, 2)).transpose()?,
+                sent_at: row
+                    .get::<_, Option<i64>>(5)
+                    .map(|at| moment("gather_at", at))
+                    .transpose()?,
+                now: moment("now", row.get(6))?,
             })
         };
         rows.first().map(of).transpose()
@@ -278,19 +290,20 @@ impl StateStore {
         (tenant, source): Source<'_>,
         generation: Generation,
         done: &GatherDone,
-        (run, gather_hash): (&str, Hash128),
+        (run, gather_hash, next): (&str, Hash128, Timestamp),
     ) -> Result<(), StateError> {
         let sql = "update source_state set gather_generation = null, gather_subject = null, gather_run = null,
                      attempts = 0, last_error = null, settled_run = $3, failed_run = null, done_generation = $4, done_at = now(), gather_hash = $5,
                      covered_from = $6::text::date, covered_to = $7::text::date, records = $8, warnings = $9::text::jsonb,
-                     cursor = $10, next_attempt_at = now()
+                     cursor = $10, next_attempt_at = now(), next_gather_at = $11::text::timestamptz, failing_since = null
                    where tenant = $1 and source = $2";
         let warnings = warnings_json(&done.warnings);
         let (from, to) = (done.covered_from.to_string(), done.covered_to.to_string());
         let (digest, records) =
             (gather_hash.0.as_slice(), i64::try_from(done.records).unwrap_or(i64::MAX));
         let cursor = done.cursor.as_ref().map(|c| c.as_slice());
-        let parameters: [&(dyn ToSql + Sync); 10] = [
+        let next = next.to_string();
+        let parameters: [&(dyn ToSql + Sync); 11] = [
             &tenant.as_str(),
             &source.as_str(),
             &run,
@@ -301,6 +314,7 @@ impl StateStore {
             &records,
             &warnings,
             &cursor,
+            &next,
         ];
         execute(txn, "end a gather", sql, &parameters).await?;
         Self::staged_clear_in_txn(txn, (tenant, source)).await
@@ -312,7 +326,7 @@ impl StateStore {
         (tenant, source): Source<'_>,
     ) -> Result<(), StateError> {
         let sql = "update source_state set gather_generation = null, gather_subject = null, gather_run = null,
-                     attempts = 0, last_error = null, next_attempt_at = now()
+                     attempts = 0, last_error = null, next_attempt_at = now(), failing_since = null
                    where tenant = $1 and source = $2";
         execute(txn, "end a backfill", sql, &[&tenant.as_str(), &source.as_str()]).await?;
         Self::staged_clear_in_txn(txn, (tenant, source)).await
@@ -328,6 +342,7 @@ impl StateStore {
     ) -> Result<(), StateError> {
         let sql = "update source_state set gather_generation = null, gather_subject = null, gather_run = null,
                      attempts = attempts + 1, last_error = $3, next_attempt_at = now() + make_interval(secs => $4),
+                     failing_since = coalesce(failing_since, now()),
                      settled_run = coalesce($5, settled_run), failed_run = coalesce($5, failed_run)
                    where tenant = $1 and source = $2";
         let (pause, reason) = (pause.as_secs_f64(), plain(reason));

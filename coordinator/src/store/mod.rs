@@ -16,6 +16,7 @@ mod retention;
 mod run;
 mod snapshot;
 mod task;
+mod timing;
 mod unit;
 mod units;
 
@@ -30,6 +31,8 @@ pub(crate) use replay::RulesPut;
 pub use replay::{ReplayAsked, ReplayRules, ReplayUnit};
 pub use run::Unsettled;
 pub use task::Outgoing;
+pub(crate) use timing::DEFAULT;
+pub use timing::{CameLate, SlaDue};
 pub use unit::UnitRow;
 
 use deadpool_postgres::Transaction;
@@ -74,6 +77,9 @@ pub enum StateError {
     /// A configuration could not be hashed.
     #[error(transparent)]
     Canonical(#[from] proto::config::CanonicalError),
+    /// A schedule names no time: it was not checked when it was read.
+    #[error(transparent)]
+    Schedule(#[from] crate::domain::schedule::ScheduleError),
 }
 
 impl StateError {
@@ -82,7 +88,11 @@ impl StateError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Store(error) => error.is_transient(),
-            Self::LostLead | Self::Stored { .. } | Self::Envelope(_) | Self::Canonical(_) => false,
+            Self::LostLead
+            | Self::Stored { .. }
+            | Self::Envelope(_)
+            | Self::Canonical(_)
+            | Self::Schedule(_) => false,
         }
     }
 }

@@ -36,7 +36,7 @@ pub struct GuardOf {
 pub struct GathersOf {
     /// Sources whose last gather failed.
     pub failing: i64,
-    /// Seconds since the last good gather of the source where it is longest.
+    /// Seconds since the last good gather of the source where it is longest; of one with a schedule, since the next was due.
     pub oldest: f64,
 }
 
@@ -51,6 +51,8 @@ pub struct ReconciledOf {
 
 /// Populations that are shown at most.
 const GUARDS_MAX: i64 = 100;
+/// Sources that are shown at most for one reason.
+const SOURCES_MAX: i64 = 100;
 
 impl StateStore {
     async fn observed(&self, sql: &str) -> Result<Vec<Row>, StateError> {
@@ -106,11 +108,42 @@ impl StateStore {
     /// When Postgres cannot be asked.
     pub async fn observed_gathers(&self) -> Result<GathersOf, StateError> {
         let sql = "select count(*) filter (where attempts > 0),
-                     coalesce(extract(epoch from now() - min(done_at)), 0)::float8
+                     coalesce(extract(epoch from now() - min(
+                       case when schedule is null then done_at else least(next_gather_at, now()) end)), 0)::float8
                    from source_state where in_force";
         let rows = self.observed(sql).await?;
         let of = |row: &Row| GathersOf { failing: row.get(0), oldest: row.get(1) };
         Ok(rows.first().map_or(GathersOf { failing: 0, oldest: 0.0 }, of))
+    }
+
+    /// Tenant, source and seconds of sources that cannot be gathered, the longest first.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked.
+    pub async fn observed_failing(&self) -> Result<Vec<(String, String, f64)>, StateError> {
+        let sql = format!(
+            "select tenant, source, extract(epoch from now() - failing_since)::float8 from source_state
+             where in_force and failing_since is not null order by failing_since, tenant, source limit {SOURCES_MAX}"
+        );
+        self.observed_sources(&sql).await
+    }
+
+    /// Tenant, source and number of dates that are late, the most first: where somebody still asks for them.
+    ///
+    /// # Errors
+    /// When Postgres cannot be asked.
+    pub async fn observed_breaches(&self) -> Result<Vec<(String, String, f64)>, StateError> {
+        let sql = format!(
+            "select b.tenant, b.source, count(*)::float8 from sla_breaches b join source_state s using (tenant, source)
+             where b.visible_at is null and b.due_at > now() - interval '7 days' and s.in_force and s.sla is not null
+             group by 1, 2 order by 3 desc, 1, 2 limit {SOURCES_MAX}"
+        );
+        self.observed_sources(&sql).await
+    }
+
+    async fn observed_sources(&self, sql: &str) -> Result<Vec<(String, String, f64)>, StateError> {
+        let rows = self.observed(sql).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
     }
 
     /// Populations that the guard watches, the longest streaks first.

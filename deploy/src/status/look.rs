@@ -49,6 +49,10 @@ pub struct Standing {
     pub files_left: Vec<FileLeft>,
     /// How many there are.
     pub files_left_count: i64,
+    /// Dates that were to be visible in the last seven days and were not: the newest ones.
+    pub breaches: Vec<Breach>,
+    /// How many there are.
+    pub breaches_count: i64,
     /// Drivers whose weights are made, due, failed or not to be had: the first ones.
     pub drivers: Vec<DriverStatus>,
     /// How many there are.
@@ -84,6 +88,12 @@ pub struct SourceStatus {
     pub records: Option<i64>,
     /// Is a gather under way?
     pub gathering: bool,
+    /// The schedule that it names; `None`: the default interval.
+    pub schedule: Option<String>,
+    /// When it is gathered next, or tried again, if somebody leads then.
+    pub next_gather_at: Option<String>,
+    /// Since when it cannot be gathered.
+    pub failing_since: Option<String>,
     /// Failed gathers since the last good one.
     pub failed_gathers: i32,
     /// Why the last one failed.
@@ -129,6 +139,19 @@ pub struct Finding {
     pub since: String,
     /// For people.
     pub text: String,
+}
+
+/// A date that was not visible in time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Breach {
+    /// `tenant/source/date`.
+    pub unit: String,
+    /// When it was to be.
+    pub due: String,
+    /// When it became visible; `None`: it has not yet.
+    pub visible: Option<String>,
+    /// How many seconds later that was.
+    pub late_seconds: Option<i64>,
 }
 
 /// A driver over a window whose weights are not as they should be.
@@ -219,9 +242,11 @@ pub fn look(url: &str, nats: Option<&str>, pid: Option<u32>) -> Result<Standing>
         store::leader(&mut view)?.filter(|leader| leader.alive).map(|leader| leader.holder);
     let mut work = store::work(&mut view)?;
     let mut provisional = store::provisional(&mut view)?;
+    let mut times = store::times(&mut view)?;
     for row in store::sources(&mut view)? {
         let work = work.remove(&row.key).unwrap_or_default();
         let provisional = provisional.remove(&row.key).unwrap_or_default();
+        let times = times.remove(&row.key).unwrap_or_default();
         let warning = |(text, count): (String, u64)| Warning { text, count };
         standing.sources.push(SourceStatus {
             tenant: row.key.0,
@@ -233,6 +258,9 @@ pub fn look(url: &str, nats: Option<&str>, pid: Option<u32>) -> Result<Standing>
             gathered_at: row.gathered_at,
             records: row.records,
             gathering: row.gathering,
+            schedule: times.schedule,
+            next_gather_at: times.next,
+            failing_since: times.failing_since,
             failed_gathers: row.attempts,
             error: row.last_error,
             quarantined: row.quarantined,
@@ -268,6 +296,15 @@ pub fn look(url: &str, nats: Option<&str>, pid: Option<u32>) -> Result<Standing>
         since: of.since,
     };
     standing.findings = findings.first.into_iter().map(finding).collect();
+    let breaches = store::breaches(&mut view, LISTED_MAX)?;
+    standing.breaches_count = breaches.all;
+    let breach = |of: store::Breach| Breach {
+        unit: unit(&of.key, &of.date),
+        due: of.due,
+        visible: of.visible,
+        late_seconds: of.late_seconds,
+    };
+    standing.breaches = breaches.first.into_iter().map(breach).collect();
     let left = store::left(&mut view, LISTED_MAX)?;
     standing.files_left_count = left.all;
     let file = |left: store::Left| FileLeft {

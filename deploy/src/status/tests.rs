@@ -1,4 +1,6 @@
-use super::look::{Change, DriverStatus, FileLeft, Finding, Problem, SourceStatus, Standing};
+use super::look::{
+    Breach, Change, DriverStatus, FileLeft, Finding, Problem, SourceStatus, Standing,
+};
 use super::text;
 
 fn unit_of(day: u32) -> String {
@@ -19,6 +21,8 @@ fn standing() -> Standing {
         visible: Some(("2026-09-01".to_owned(), "2026-09-30".to_owned())),
         gathered_at: Some("2026-10-01T03:00:00Z".to_owned()),
         records: Some(2_811),
+        next_gather_at: Some("2026-10-01T06:00:00Z".to_owned()),
+        failing_since: Some("2026-10-01T03:15:00Z".to_owned()),
         failed_gathers: 2,
         error: Some("bills/x.csv.gz: the file ends too early".to_owned()),
         quarantined: 3,
@@ -45,6 +49,21 @@ fn standing() -> Standing {
             text: "acme/aws/2026-09-03 rows: expected 81, found 80".to_owned(),
         }],
         findings_count: 2,
+        breaches: vec![
+            Breach {
+                unit: unit_of(29),
+                due: "2026-09-30T08:00:00Z".to_owned(),
+                visible: None,
+                late_seconds: None,
+            },
+            Breach {
+                unit: unit_of(27),
+                due: "2026-09-28T08:00:00Z".to_owned(),
+                visible: Some("2026-09-28T09:10:05Z".to_owned()),
+                late_seconds: Some(4_205),
+            },
+        ],
+        breaches_count: 2,
         files_left: vec![FileLeft {
             file: "/out/acme_aws_2026-09.csv".to_owned(),
             source: "acme/aws".to_owned(),
@@ -78,8 +97,8 @@ fn people_see_sources_work_and_reasons() {
     let wanted = "apportion runs (pid 42); coordinator host leads
 psql 'postgresql://apportion@%2Ftmp%2Fx:5432/apportion'    (schema apportion)
 
-tenant  source  kind   visible                   last gather           dates  waiting  quarantined  last read  bad records  emissions due
-acme    aws     focus  2026-09-01 to 2026-09-30  2026-10-01T03:00:00Z     30        2            1       2811            3              4
+tenant  source  kind   visible                   last gather           next gather           dates  waiting  quarantined  last read  bad records  emissions due
+acme    aws     focus  2026-09-01 to 2026-09-30  2026-10-01T03:00:00Z  2026-10-01T06:00:00Z     30        2            1       2811            3              4
 
 tasks out: allocate 2
 
@@ -88,11 +107,15 @@ changed at            date                 cause         currency  old total  ne
 
 acme/aws: 5 dates are provisional, see the view `units`
 
-acme/aws cannot be gathered (2 attempts): bills/x.csv.gz: the file ends too early
+acme/aws cannot be gathered since 2026-10-01T03:15:00Z (2 attempts): bills/x.csv.gz: the file ends too early; next try at 2026-10-01T06:00:00Z
 
 visible dates that are not stored as they were made: `apportion reconcile` looks again (2):
   acme/aws/2026-09-03 rows: expected 81, found 80
   and 1 more
+
+dates that were not visible when they were to be, in the last seven days (2):
+  acme/aws/2026-09-29: due 2026-09-30T08:00:00Z, not visible yet
+  acme/aws/2026-09-27: due 2026-09-28T08:00:00Z, visible 2026-09-28T09:10:05Z, 1:10:05 late
 
 dates that do not go on (3):
   acme/aws/2026-09-04 (quarantined): boom

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::look::{Change, DriverStatus, Problem, SourceStatus, Standing};
+use super::look::{Breach, Change, DriverStatus, Problem, SourceStatus, Standing};
 use crate::guard::text::populations;
 use crate::summary::table;
 
@@ -37,13 +37,15 @@ pub fn standing(standing: &Standing) -> String {
         text.push_str("\nno source is in force yet\n");
         return text;
     }
-    let rows: Vec<Vec<String>> = standing.sources.iter().map(row).collect();
+    let leads = standing.leader.is_some();
+    let rows: Vec<Vec<String>> = standing.sources.iter().map(|source| row(source, leads)).collect();
     let header = [
         "tenant",
         "source",
         "kind",
         "visible",
         "last gather",
+        "next gather",
         "dates",
         "waiting",
         "quarantined",
@@ -51,7 +53,7 @@ pub fn standing(standing: &Standing) -> String {
         "bad records",
         "emissions due",
     ];
-    text.push_str(&format!("\n{}", table(&header, 5, &rows)));
+    text.push_str(&format!("\n{}", table(&header, 6, &rows)));
     let out: Vec<String> =
         standing.tasks.iter().map(|(step, count)| format!("{step} {count}")).collect();
     let out = if out.is_empty() { "none".to_owned() } else { out.join(", ") };
@@ -92,8 +94,12 @@ pub fn standing(standing: &Standing) -> String {
             ));
         }
         if let Some(error) = &source.error {
+            let since = source.failing_since.as_deref();
+            let since = since.map_or(String::new(), |since| format!(" since {since}"));
+            let next = source.next_gather_at.as_deref().filter(|_| leads && !source.gathering);
+            let next = next.map_or(String::new(), |next| format!("; next try at {next}"));
             text.push_str(&format!(
-                "\n{name} cannot be gathered ({} attempts): {error}\n",
+                "\n{name} cannot be gathered{since} ({} attempts): {error}{next}\n",
                 source.failed_gathers
             ));
         }
@@ -109,6 +115,11 @@ pub fn standing(standing: &Standing) -> String {
         "visible dates that are not stored as they were made: `apportion reconcile` looks again",
         standing.findings.iter().map(|finding| finding.text.clone()),
         standing.findings_count,
+    ));
+    text.push_str(&list(
+        "dates that were not visible when they were to be, in the last seven days",
+        standing.breaches.iter().map(breach),
+        standing.breaches_count,
     ));
     text.push_str(&list(
         "dates that do not go on",
@@ -137,7 +148,19 @@ pub fn standing(standing: &Standing) -> String {
     text
 }
 
-fn row(source: &SourceStatus) -> Vec<String> {
+fn breach(breach: &Breach) -> String {
+    let Breach { unit, due, visible, late_seconds } = breach;
+    match visible {
+        Some(at) => {
+            let late = late_seconds.unwrap_or(0);
+            let (hours, minutes) = (late / 3_600, late / 60 % 60);
+            format!("{unit}: due {due}, visible {at}, {hours}:{minutes:02}:{:02} late", late % 60)
+        }
+        None => format!("{unit}: due {due}, not visible yet"),
+    }
+}
+
+fn row(source: &SourceStatus, leads: bool) -> Vec<String> {
     let count =
         |states: &[&str]| states.iter().filter_map(|state| source.dates.get(*state)).sum::<i64>();
     let all: i64 = source.dates.values().sum();
@@ -150,6 +173,10 @@ fn row(source: &SourceStatus) -> Vec<String> {
         (Some(at), false) => at.clone(),
         (None, false) => "never".to_owned(),
     };
+    let next = match &source.next_gather_at {
+        Some(at) if leads && !source.gathering => at.clone(),
+        Some(_) | None => String::new(),
+    };
     let quarantined = count(&["quarantined"]);
     let numbers = [
         all,
@@ -159,7 +186,7 @@ fn row(source: &SourceStatus) -> Vec<String> {
         source.quarantined,
         source.emissions_due,
     ];
-    [source.tenant.clone(), source.source.clone(), source.kind.clone(), visible, gathered]
+    [source.tenant.clone(), source.source.clone(), source.kind.clone(), visible, gathered, next]
         .into_iter()
         .chain(numbers.map(|number| number.to_string()))
         .collect()

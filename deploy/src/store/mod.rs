@@ -15,6 +15,7 @@ mod restored;
 mod retention;
 mod runs;
 mod sources;
+mod timing;
 mod totals;
 mod trouble;
 mod unit;
@@ -38,6 +39,7 @@ pub use runs::{Asked, Run, RunStep, RunUnit, WholeRun, ask, run_whole, runs, sou
 pub use sources::{
     Leader, RunRow, SourceRow, Work, config_in_force, leader, run, sources, tasks, work,
 };
+pub use timing::{Breach, Times, breaches, times};
 pub use totals::{
     SourceKey, Stored, UnitCount, allocated, counts, lines, quarantined_amounts, received,
 };

@@ -31,6 +31,11 @@ pub use table::{MetricTable, Sample, Series, amounts};
 
 /// Answers queries.
 pub trait MetricsSource: Send + Sync {
+    /// Asks for a number that every server knows, with the usual patience.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    fn available(&self) -> BoxFuture<'_, Result<(), Arc<MetricsError>>>;
     /// Asks all queries about a window, several at a time; an outcome for each, in their order. That one of them
     /// fails is no reason for another to.
     fn fetch<'a>(

@@ -22,6 +22,7 @@
 //! | [`metric_driver`] | what is asked for the weights of metric drivers |
 //! | [`metrics`] | where metrics come from |
 //! | [`measured`] | settings of the kinds whose costs are measured |
+//! | [`timing`] | when a source is gathered, and by when its dates are to be visible |
 //! | [`trial`] | the tests that users write beside their rules |
 //! | [`hashing`] | which hash changes when |
 //! | [`resolving`] | which settings resolutions are made with |
@@ -52,6 +53,7 @@ pub mod resolving;
 pub mod rule;
 pub mod source;
 pub mod table;
+pub mod timing;
 pub mod trial;
 mod visible;
 
@@ -77,6 +79,7 @@ pub use source::{Duplicates, FocusSettings, SourceConfig, SourceSettings, Synthe
 pub use table::{
     KeyPattern, Normaliser, OwnerRow, Owners, Table, TablePattern, TableRow, VirtualTag,
 };
+pub use timing::{Schedule, Sla, Timing};
 pub use trial::{RuleTest, TestLine};
 
 /// Everything that is configured for one tenant.

@@ -7,6 +7,7 @@ use super::field::Field;
 use super::measured::MeasuredSettings;
 use super::metrics::MetricsConfig;
 use super::rule::Rule;
+use super::timing::Timing;
 use crate::ids::SourceId;
 use crate::line::Measure;
 use crate::time::UnitDate;
@@ -21,6 +22,9 @@ pub struct SourceConfig {
     /// Where its metrics come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<MetricsConfig>,
+    /// When it is gathered, and by when its dates are to be visible.
+    #[serde(default, skip_serializing_if = "Timing::is_empty")]
+    pub timing: Timing,
     /// Rules that the kind brings along; they come after the user's. Always valid, for this source.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub built_in_rules: Vec<Rule>,

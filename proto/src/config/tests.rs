@@ -32,6 +32,7 @@ fn source(id: &str, cost: Measure) -> SourceConfig {
     let files = vec!["bills/*.csv".to_owned()];
     SourceConfig {
         metrics: None,
+        timing: Timing::default(),
         id: SourceId::parse(id).unwrap(),
         settings: SourceSettings::Focus(FocusSettings {
             files,

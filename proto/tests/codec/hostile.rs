@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proto::config::{
     Field, Guards, Match, OnBadLine, Pattern, Reason, Rule, SourceConfig, SourceSettings,
-    TenantConfig, Tier, Validity,
+    TenantConfig, Tier, Timing, Validity,
 };
 use proto::envelope::{Body, Header, decode, decode_header, encode};
 use proto::ids::{SourceId, TenantId};
@@ -86,6 +86,7 @@ fn config() -> TenantConfig {
     let kind = SourceSettings::Unbuilt { kind: "x".into(), settings: None };
     let source = SourceConfig {
         metrics: None,
+        timing: Timing::default(),
         id: SourceId::parse("cloud").expect("an id"),
         settings: kind,
         built_in_rules: vec![],

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use proto::config::{
     Aggregation, CostShare, CostWindow, Driver, Duplicates, EmitterConfig, Field, FileFormat,
     FixedShares, FocusSettings, Guards, KeyPattern, Match, MetricOwner, Normaliser, OnBadLine,
-    OwnerRow, Owners, Part, Pattern, Reason, Receivers, ResolutionSet, Rule, RuleTest,
-    SourceConfig, SourceScope, SourceSettings, StatedTier, SyntheticSettings, Table, TablePattern,
-    TableRow, TenantConfig, TestLine, Tier, Usage, Validity, VirtualTag,
+    OwnerRow, Owners, Part, Pattern, Reason, Receivers, ResolutionSet, Rule, RuleTest, Schedule,
+    Sla, SourceConfig, SourceScope, SourceSettings, StatedTier, SyntheticSettings, Table,
+    TablePattern, TableRow, TenantConfig, TestLine, Tier, Timing, Usage, Validity, VirtualTag,
 };
 use proto::ids::{EmitterId, SourceId, TenantId};
 use proto::line::Measure;
@@ -16,7 +16,22 @@ use proto::row::CostType;
 use crate::{Case, amount, case, day};
 
 pub fn cases() -> Vec<Case> {
-    vec![case("full", 1, full()), case("least", 1, least()), case("stated", 1, stated())]
+    vec![
+        case("full", 1, full()),
+        case("least", 1, least()),
+        case("stated", 1, stated()),
+        case("timed", 1, timed()),
+    ]
+}
+
+/// Sources that are gathered when somebody says, whose dates are to be visible by then.
+fn timed() -> TenantConfig {
+    let every = Timing { schedule: Some(Schedule::Every(3_600)), sla: None };
+    let cron = Schedule::Cron { expression: "0 6 * * *".into(), time_zone: "Europe/Berlin".into() };
+    let sla = Sla { visible_by: 8 * 60 + 30, time_zone: "UTC".into(), after_days: 1 };
+    let cron = Timing { schedule: Some(cron), sla: Some(sla) };
+    let of = |id, timing| SourceConfig { timing, ..source(id, focus()) };
+    TenantConfig { sources: vec![of("cron", cron), of("every", every)], ..least() }
 }
 
 /// Tiers whose rows say what is stated.
@@ -52,6 +67,7 @@ fn source(id: &str, settings: SourceSettings) -> SourceConfig {
     );
     SourceConfig {
         metrics: None,
+        timing: Timing::default(),
         id: source_id(id),
         settings,
         built_in_rules: vec![unused],

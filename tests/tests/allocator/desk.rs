@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto::config::{
     CostShare, CostWindow, Duplicates, Field, FocusSettings, Match, Pattern, Reason, Receivers,
-    ResolutionSet, Rule, SourceConfig, SourceScope, SourceSettings, TenantConfig, Tier, Validity,
+    ResolutionSet, Rule, SourceConfig, SourceScope, SourceSettings, TenantConfig, Tier, Timing,
+    Validity,
 };
 use proto::envelope::{self, Header};
 use proto::hash::Hash128;
@@ -62,6 +63,7 @@ pub fn config() -> TenantConfig {
     let active = Tier::Even(Receivers::Set(ResolutionSet::ResourceActive));
     let source = SourceConfig {
         metrics: None,
+        timing: Timing::default(),
         id: source(),
         settings: SourceSettings::Focus(settings),
         built_in_rules: Vec::new(),

@@ -106,12 +106,12 @@ fn unreadable_files_fail_their_source_and_nothing_else() {
         &run.said,
         &[
             "sources could not be gathered (7):",
-            "closed/cloud: failed to read bills/good.csv/more.csv: put a file there that this user can read; visible \
-             dates stay as they are: Not a directory (os error 20)",
-            "missing/cloud: file bills/none.csv does not exist; nothing is withdrawn: put it back, or change the entry \
-             under `files`",
+            "closed/cloud: the source is not available: failed to read bills/good.csv/more.csv: put a file there that \
+             this user can read; visible dates stay as they are: Not a directory (os error 20)",
+            "missing/cloud: the source is not available: file bills/none.csv does not exist; nothing is withdrawn: put it \
+             back, or change the entry under `files`",
             &format!(
-                "glob/cloud: files entry \"bills/2026-*.csv.gz\" matches no file in {}; nothing is withdrawn: put the \
+                "glob/cloud: the source is not available: files entry \"bills/2026-*.csv.gz\" matches no file in {}; nothing is withdrawn: put the \
                  files back (is the folder mounted?), or change the entry",
                 folder.display()
             ),

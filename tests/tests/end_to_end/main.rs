@@ -41,6 +41,7 @@ mod replay;
 mod restore;
 mod retention;
 mod runs;
+mod schedule;
 mod shared;
 mod stages;
 mod storm;

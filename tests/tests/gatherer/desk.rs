@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto::config::{
     Duplicates, FocusSettings, Match, Reason, Rule, SourceConfig, SourceSettings,
-    SyntheticSettings, TenantConfig, Tier, Validity,
+    SyntheticSettings, TenantConfig, Tier, Timing, Validity,
 };
 use proto::envelope::{self, Body, Header};
 use proto::ids::{Attempt, Generation, SourceId, TenantId};
@@ -59,6 +59,7 @@ pub fn config() -> TenantConfig {
     let unbuilt = SourceSettings::Unbuilt { kind: "aws".to_owned(), settings: None };
     let of = |(id, settings): (&str, SourceSettings)| SourceConfig {
         metrics: None,
+        timing: Timing::default(),
         id: source(id),
         settings,
         built_in_rules: Vec::new(),

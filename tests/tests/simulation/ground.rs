@@ -34,7 +34,8 @@ update leader set lease_until = lease_until - t;
 update pipeline_state set next_attempt_at = next_attempt_at - t, dispatched_at = dispatched_at - t,
   due_since = due_since - t, visible_at = visible_at - t, resolved_at = resolved_at - t,
   resolve_again_at = resolve_again_at - t;
-update source_state set next_attempt_at = next_attempt_at - t, gather_at = gather_at - t, done_at = done_at - t;
+update source_state set next_attempt_at = next_attempt_at - t, gather_at = gather_at - t, done_at = done_at - t,
+  next_gather_at = next_gather_at - t;
 update tasks set sent_at = sent_at - t;
 update emission_records set next_attempt_at = next_attempt_at - t, dispatched_at = dispatched_at - t;
 update emitted_files set next_attempt_at = next_attempt_at - t, dispatched_at = dispatched_at - t;

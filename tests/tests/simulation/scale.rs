@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use coordinator::apply::{Applied, Read};
 use coordinator::leader::Leader;
 use coordinator::store::{Outgoing, StateStore};
-use proto::config::TenantConfig;
+use proto::config::{Sla, TenantConfig};
 use proto::ids::TenantId;
 
 use crate::ground::{Cluster, Ground};
@@ -29,7 +29,7 @@ const EMITTED_MAX: usize = 4;
 /// Dates that are due.
 const DUE: i64 = 40;
 /// Tables with rows for every date, run, file or record.
-const GROWING: [&str; 9] = [
+const GROWING: [&str; 10] = [
     "pipeline_state",
     "emission_records",
     "emitted_files",
@@ -39,6 +39,7 @@ const GROWING: [&str; 9] = [
     "pipeline_runs",
     "quarantined",
     "config_versions",
+    "sla_breaches",
 ];
 /// What every tenant has: dates that are visible and emitted, and the runs that brought them.
 const MANY: &str = "
@@ -68,11 +69,14 @@ insert into run_units (run_id, tenant, source, date, before_generation, generati
 select tenant || to_char(date, '-YYYYMMDD'), tenant, source, date, 0, 1, date, date from pipeline_state;
 insert into quarantined (tenant, source, generation, file, line, reason, text)
 select tenant, source, 1, 'bill.csv', row_number() over (), 'unreadable', '' from pipeline_state;
-update source_state set settled_run = 'run', done_at = now(), done_generation = 1;
+insert into sla_breaches (tenant, source, date, due_at, recorded_at, visible_at)
+select tenant, source, date, date, date, date + 1 from pipeline_state;
+update source_state set settled_run = 'run', done_at = now(), done_generation = 1,
+  sla_date = date '2017-01-01', sla_due_at = now();
 select setval('generation_seq', 1000)";
 
 /// Indexes that hold what something is to be done with, and nothing else.
-const SMALL: [&str; 12] = [
+const SMALL: [&str; 13] = [
     "pipeline_state_unsettled",
     "pipeline_state_task",
     "pipeline_state_unemitted",
@@ -85,6 +89,7 @@ const SMALL: [&str; 12] = [
     "run_units_open",
     "run_units_of_open_run",
     "pipeline_runs_open",
+    "sla_breaches_open",
 ];
 
 #[test]
@@ -135,7 +140,10 @@ async fn look(cluster: &Cluster, database: &str, units: u64) -> Result<Vec<(Stri
     let first = first.context("a configuration")?;
     let configs = (1..=TENANTS).map(|number| {
         let tenant = TenantId::parse(&format!("tenant-{number}"))?;
-        Ok(TenantConfig { tenant, ..first.clone() })
+        let mut config = TenantConfig { tenant, ..first.clone() };
+        let sla = Sla { visible_by: 0, time_zone: "UTC".to_owned(), after_days: 1 };
+        config.sources.iter_mut().for_each(|source| source.timing.sla = Some(sla.clone()));
+        Ok(config)
     });
     let configs = configs.collect::<Result<Vec<_>>>()?;
     // One connection: it knows all statements.
@@ -236,6 +244,8 @@ async fn work(cluster: &Cluster, ground: &mut Ground, configs: &[TenantConfig]) 
     state.observed_units().await?;
     state.observed_tasks().await?;
     state.observed_gathers().await?;
+    state.observed_failing().await?;
+    state.observed_breaches().await?;
     state.lead_renew().await?;
     Ok(())
 }

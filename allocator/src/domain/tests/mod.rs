@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proto::config::{
     Duplicates, Field, FocusSettings, Match, Pattern, Reason, Rule, SourceConfig, SourceSettings,
-    TenantConfig, Tier, Validity,
+    TenantConfig, Tier, Timing, Validity,
 };
 use proto::hash::{Hash128, SetHash};
 use proto::ids::{SourceId, TenantId};
@@ -74,6 +74,7 @@ pub fn config(rules: Vec<Rule>) -> TenantConfig {
     let chain = vec![direct(&[]), nobody(Reason::Untagged)];
     let source = SourceConfig {
         metrics: None,
+        timing: Timing::default(),
         id: source(),
         settings: SourceSettings::Focus(settings),
         built_in_rules: Vec::new(),

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 
 use super::metrics::Metrics;
 use super::rules::{Decimal, Text};
+use super::timing::{Schedule, Sla};
 
 /// A Kafka cluster of one's own: its metrics with a price list.
 #[derive(JsonSchema)]
@@ -15,6 +16,10 @@ pub struct KafkaSource {
     pub kind: KafkaKind,
     /// A file with the other keys, relative to the configuration folder.
     pub settings: Option<String>,
+    /// When it is gathered; left out: as the tenant says.
+    pub schedule: Option<Schedule>,
+    /// By when its dates are to be visible, or `none`; left out: as the tenant says.
+    pub sla: Option<Sla>,
     /// Where its metrics come from.
     pub metrics: Option<Metrics>,
     /// The resource that its lines name.
@@ -97,6 +102,10 @@ pub struct GenericSource {
     pub kind: GenericKind,
     /// A file with the other keys, relative to the configuration folder.
     pub settings: Option<String>,
+    /// When it is gathered; left out: as the tenant says.
+    pub schedule: Option<Schedule>,
+    /// By when its dates are to be visible, or `none`; left out: as the tenant says.
+    pub sla: Option<Sla>,
     /// Where its metrics come from.
     pub metrics: Option<Metrics>,
     /// The resource that its lines name.

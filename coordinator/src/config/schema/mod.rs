@@ -9,12 +9,14 @@ pub mod metrics;
 pub mod rules;
 pub mod settings;
 pub mod tenant;
+pub mod timing;
 
 pub use measured::*;
 pub use metrics::*;
 pub use rules::*;
 pub use settings::*;
 pub use tenant::*;
+pub use timing::*;
 
 /// One schema for both files: `#/$defs/Tenant` for `tenants/<tenant>.yaml`, `#/$defs/ApportionFile` for
 /// `apportion.yaml`.
@@ -34,7 +36,7 @@ mod tests {
 
     use super::super::{
         confluent, cost_share, driver, emitter, matching, measured, metrics, owner, params, rule,
-        settings, source, stated, table, tag, tenant, tier, trial,
+        settings, source, stated, table, tag, tenant, tier, timing, trial,
     };
     use super::json_schema;
 
@@ -58,6 +60,8 @@ mod tests {
         };
         same("Tenant", &tenant::TENANT_KEYS);
         same("Guards", &tenant::GUARDS_KEYS);
+        same("Schedule", &timing::SCHEDULE_KEYS);
+        same("SlaTimes", &timing::SLA_KEYS);
         same("AllocatorParams", &params::PARAM_KEYS);
         same("FocusSource", &source::FOCUS_KEYS);
         same("SyntheticSource", &source::SYNTHETIC_KEYS);

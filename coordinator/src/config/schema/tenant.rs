@@ -12,6 +12,7 @@ use super::super::emitter::FOCUS_VERSIONS;
 use super::measured::{GenericSource, KafkaSource};
 use super::metrics::Metrics;
 use super::rules::{Decimal, Driver, OneOrMany, Rule, Test, Text, one_of};
+use super::timing::{Schedule, Sla};
 
 /// Everything that is configured for one tenant.
 #[derive(JsonSchema)]
@@ -51,6 +52,10 @@ pub struct Tenant {
     pub allocator_params: Option<AllocatorParams>,
     /// How long what was calculated is kept; left out: for ever.
     pub retention: Option<Retention>,
+    /// When its sources are gathered, unless they say otherwise; left out: `every: 15m`.
+    pub schedule: Option<Schedule>,
+    /// By when dates of its sources are to be visible, unless they say otherwise; left out: nobody asks.
+    pub sla: Option<Sla>,
 }
 
 /// How long what was calculated is kept.
@@ -113,6 +118,10 @@ pub struct FocusSource {
     pub owner: Option<OneOrMany<String>>,
     /// What to do about files with the same bytes; left out: error.
     pub duplicates: Option<Duplicates>,
+    /// When it is gathered; left out: as the tenant says.
+    pub schedule: Option<Schedule>,
+    /// By when its dates are to be visible, or `none`; left out: as the tenant says.
+    pub sla: Option<Sla>,
 }
 
 /// The kind of FOCUS files.
@@ -143,6 +152,10 @@ pub struct SyntheticSource {
     pub fanout: u32,
     /// Identities that exist.
     pub identities: u32,
+    /// When it is gathered; left out: as the tenant says.
+    pub schedule: Option<Schedule>,
+    /// By when its dates are to be visible, or `none`; left out: as the tenant says.
+    pub sla: Option<Sla>,
 }
 
 /// The kind of seeded lines.
@@ -180,6 +193,10 @@ pub struct ConfluentSource {
     pub concurrency: Option<Text>,
     /// The largest answer that is read; left out: `64MiB`.
     pub response_max: Option<String>,
+    /// When it is gathered; left out: as the tenant says.
+    pub schedule: Option<Schedule>,
+    /// By when its dates are to be visible, or `none`; left out: as the tenant says.
+    pub sla: Option<Sla>,
 }
 
 /// A region of Flink.

@@ -420,8 +420,8 @@ fn tests_and_emitters() {
         "3:21: dates that `lookback` gathers would be removed (keep them longer, or make `lookback` shorter)",
     );
     one(
-        "schedule: daily",
-        "2:11: `schedule` means nothing yet (remove it until that feature is there)",
+        "limits: { tasks: 3 }",
+        "2:9: `limits` means nothing yet (remove it until that feature is there)",
     );
     one(
         "lookback: 0d",

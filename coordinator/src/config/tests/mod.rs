@@ -14,6 +14,7 @@ mod good;
 mod measured;
 mod metrics;
 mod stages;
+mod timing;
 
 /// A folder with these files.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {

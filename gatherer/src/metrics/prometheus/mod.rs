@@ -126,6 +126,15 @@ impl Prometheus {
 }
 
 impl MetricsSource for Prometheus {
+    fn available(&self) -> BoxFuture<'_, Result<(), Arc<MetricsError>>> {
+        let form = [("query", "vector(1)"), ("timeout", self.timeout.as_str())];
+        let question = self.client.form("api/v1/query", &form);
+        async move {
+            let answer = self.client.ask(&question).await;
+            answer.map(|_| ()).map_err(|error| Arc::new(error.into()))
+        }
+        .boxed()
+    }
     fn fetch<'a>(
         &'a self,
         queries: &'a [MetricQuery],

@@ -27,6 +27,29 @@ const PAGE_SIZE: &str = "2000";
 /// The resolution that speaks of lines without a resource.
 pub const ORGANIZATION: &str = "organization";
 
+/// Asks for one row of the first days of the task's window.
+///
+/// # Errors
+/// When it cannot be had.
+pub async fn available(
+    client: &HttpClient,
+    settings: &ConfluentSettings,
+    request: &GatherRequest,
+) -> Result<(), GatherError> {
+    let all = asked(settings, request)?;
+    let Some(days) = all.first() else { return Ok(()) };
+    let (from, until) = (days.from.to_string(), days.until.to_string());
+    let query = [("start_date", &*from), ("end_date", &*until), ("page_size", "1")];
+    client.ask(&client.get(PATH, &query)).await?;
+    Ok(())
+}
+
+fn asked(settings: &ConfluentSettings, request: &GatherRequest) -> Result<Vec<Days>, GatherError> {
+    let (window, today) = (Window::of(&request.task), request.task.today);
+    questions(window, today, settings.days_per_query)
+        .map_err(|error| GatherError::Config(error.to_string()))
+}
+
 /// Reads everything of the task's window that the API has.
 ///
 /// # Errors
@@ -44,9 +67,7 @@ pub async fn collect(
         quarantine: Quarantine::default(),
         summary: Summary::default(),
     };
-    let all = questions(window, task.today, settings.days_per_query)
-        .map_err(|error| GatherError::Config(error.to_string()))?;
-    for days in all {
+    for days in asked(settings, request)? {
         request.watch.tick()?;
         reading.question(client, days, request).await?;
     }

@@ -107,6 +107,12 @@ impl IdentityResolver for Confluent {
 }
 
 impl CostInput for Confluent {
+    fn available<'a>(
+        &'a self,
+        request: &'a GatherRequest,
+    ) -> BoxFuture<'a, Result<(), GatherError>> {
+        collect::available(&self.client, &self.settings, request).boxed()
+    }
     fn collect(
         &self,
         request: GatherRequest,

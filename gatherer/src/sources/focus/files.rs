@@ -79,6 +79,18 @@ pub fn list(folder: &Path, entries: &[String]) -> Result<Vec<Listed>, FocusError
     Ok(files)
 }
 
+/// Looks whether all files that `entries` name can be opened: nothing of them is read.
+///
+/// # Errors
+/// As [`list`]; when a file cannot be opened.
+pub fn readable(folder: &Path, entries: &[String]) -> Result<(), FocusError> {
+    let open = |file: Listed| match std::fs::File::open(&file.path) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(io(&file.name, source)),
+    };
+    list(folder, entries)?.into_iter().try_for_each(open)
+}
+
 fn is_pattern(entry: &str) -> bool {
     entry.contains(['*', '?', '['])
 }

@@ -38,6 +38,8 @@ pub mod refusal;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use proto::config::FocusSettings;
@@ -65,6 +67,18 @@ impl EcosystemPlugin for Focus {
 }
 
 impl CostInput for Focus {
+    fn available<'a>(
+        &'a self,
+        request: &'a GatherRequest,
+    ) -> BoxFuture<'a, Result<(), GatherError>> {
+        let (folder, files) = (request.task.folder.clone(), self.0.files.clone());
+        let look = move || files::readable(Path::new(&folder), &files);
+        async move {
+            let looked = tokio::task::spawn_blocking(look).await;
+            Ok(looked.map_err(|e| GatherError::Thread(e.to_string()))??)
+        }
+        .boxed()
+    }
     fn collect(
         &self,
         request: GatherRequest,

@@ -82,6 +82,11 @@ impl EcosystemPlugin for Measured {
 }
 
 impl CostInput for Measured {
+    fn available<'a>(&'a self, _: &'a GatherRequest) -> BoxFuture<'a, Result<(), GatherError>> {
+        // Costs of which nothing is measured come about without any server.
+        let asks = self.settings.costs.iter().any(|cost| cost.quantity.query().is_some());
+        async move { if asks { Ok(self.metrics.available().await?) } else { Ok(()) } }.boxed()
+    }
     fn collect(
         &self,
         request: GatherRequest,

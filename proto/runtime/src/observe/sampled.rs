@@ -40,8 +40,12 @@ gauges! {
     OLDEST_TASK = "apportion_oldest_task_seconds", "Age of the oldest task that is not answered, by step";
     /// None.
     SOURCES_FAILING = "apportion_sources_failing", "Sources in force whose last gather failed";
+    /// By `tenant` and `source`.
+    SOURCE_FAILING = "apportion_source_failing_seconds", "Time since which a source cannot be gathered; nothing where it can";
+    /// By `tenant` and `source`.
+    SLA_OPEN = "apportion_sla_breaches_open", "Dates that were to be visible in the last seven days, were not, and still are not";
     /// None.
-    GATHER_AGE = "apportion_oldest_gather_seconds", "Time since the last good gather of the source where it is longest";
+    GATHER_AGE = "apportion_oldest_gather_seconds", "Time since the last good gather of the source where it is longest; of one with a schedule, since its time has come";
     /// By `tenant`.
     PROVISIONAL = "apportion_provisional_dates", "Visible dates that a missing or changing driver makes provisional";
     /// By `tenant`, `source`, `class`, `type`.
