@@ -145,11 +145,14 @@ impl Why {
         let mut facts = Facts::default();
         for (side, unit) in &units {
             let mut take = |view: &mut Transaction<'_>, unit: &VisibleUnit, when: When| {
-                store::pieces(view, unit, &payer, false, &mut |piece: Piece| match places
-                    .contains(&piece.place)
-                {
-                    true => facts.add(*side, when, piece),
-                    false => Ok(()),
+                store::pieces(view, unit, &payer, false, &mut |piece: Piece| {
+                    if places.contains(&piece.place) {
+                        return facts.add(*side, when, piece);
+                    }
+                    if when != When::First {
+                        facts.see(*side, &piece);
+                    }
+                    Ok(())
                 })
             };
             let key = (*side == Side::After, unit.source.clone(), unit.date.to_string());

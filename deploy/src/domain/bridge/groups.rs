@@ -15,23 +15,37 @@ const SAID_BY_RULES: [&str; 2] = ["fixed", "even"];
 enum Group<'a> {
     /// The tiers and parts of one rule.
     Rule(&'a str),
-    /// Those that took something before and nothing after, and those that took their place.
+    /// Those that took something before and nothing after, and those that took their place, wholly or from some day on.
     Replaced,
 }
 
-/// Adds up what was paid at a place, and what became of it.
-pub fn explain(place: &Place, pools: &BTreeMap<Path, Pool>, changed: bool, bridge: &mut Bridge) {
+/// Adds up what was paid at a place, and what became of it. `rules`: where rules of the source changed, those that took
+/// anything of it in each period.
+pub fn explain(
+    place: &Place,
+    pools: &BTreeMap<Path, Pool>,
+    rules: Option<&[BTreeSet<String>; 2]>,
+    bridge: &mut Bridge,
+) {
+    let changed = rules.is_some();
+    // A rule that came or went within a period shares the place with what it takes the place of.
+    let is_new_or_gone = |path: &Path| {
+        rules.is_some_and(|rules| rules[0].contains(&path.rule) != rules[1].contains(&path.rule))
+    };
+    let shifted = pools.keys().any(is_new_or_gone);
     let uses: Vec<[bool; 2]> =
         pools.values().map(|pool| pool.all().map(|sum| !sum.is_zero())).collect();
     let replaced = uses.contains(&[true, false]) && uses.contains(&[false, true]);
     let mut groups: BTreeMap<Group<'_>, Vec<(&Path, &Pool)>> = BTreeMap::new();
     for ((path, pool), used) in pools.iter().zip(&uses) {
+        let in_both = used[0] == used[1];
         let group = match () {
-            () if replaced && used[0] != used[1] => Group::Replaced,
-            () if pool.is_direct(place) => {
+            () if replaced && !in_both => Group::Replaced,
+            () if pool.is_direct(place) && (in_both || !shifted) => {
                 direct(place, path, pool, bridge);
                 continue;
             }
+            () if shifted => Group::Replaced,
             () => Group::Rule(&path.rule),
         };
         groups.entry(group).or_default().push((path, pool));

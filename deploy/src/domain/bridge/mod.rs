@@ -152,6 +152,8 @@ struct Pool {
 pub struct Facts {
     // Amounts below 0 are looked at by themselves: no part is larger than its whole.
     places: BTreeMap<(Place, bool), BTreeMap<Path, Pool>>,
+    /// The rules that took anything of a source in each period, whoever paid.
+    rules: BTreeMap<String, [BTreeSet<String>; 2]>,
     items: usize,
 }
 
@@ -203,6 +205,15 @@ pub struct Bridge {
 }
 
 impl Facts {
+    /// Notes what visible rows say of rules: all rows of a period, also those that are not counted in.
+    pub fn see(&mut self, side: Side, piece: &Piece) {
+        let (source, rule) = (&piece.place.source, &piece.path.rule);
+        let known = self.rules.get(source).is_some_and(|rules| rules[side as usize].contains(rule));
+        if !known {
+            self.rules.entry(source.clone()).or_default()[side as usize].insert(rule.clone());
+        }
+    }
+
     /// Counts rows of a period in.
     ///
     /// # Errors
@@ -210,6 +221,9 @@ impl Facts {
     pub fn add(&mut self, side: Side, when: When, piece: Piece) -> Result<()> {
         if piece.amount.is_zero() {
             return Ok(());
+        }
+        if when != When::First {
+            self.see(side, &piece);
         }
         let place = self.places.entry((piece.place, piece.amount.is_negative())).or_default();
         let pool = Pool { whole: true, cells: BTreeMap::new() };
@@ -241,7 +255,8 @@ impl Facts {
     pub fn bridge(&self, changed: &BTreeSet<String>) -> Bridge {
         let mut bridge = Bridge::default();
         for ((place, _), pools) in &self.places {
-            groups::explain(place, pools, changed.contains(&place.source), &mut bridge);
+            let rules = changed.contains(&place.source).then(|| self.rules.get(&place.source));
+            groups::explain(place, pools, rules.flatten(), &mut bridge);
         }
         bridge.parts.retain(|_, amount| !amount.is_zero());
         bridge.sums.retain(|_, sums| *sums != Sums::default());

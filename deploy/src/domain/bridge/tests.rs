@@ -99,6 +99,23 @@ fn a_rule_that_takes_the_place_of_another_is_told_from_the_bill() {
 }
 
 #[test]
+fn a_rule_that_comes_within_a_period_is_told_from_the_bill_too() {
+    let row =
+        |rule, own, amount| (rule, "fixed", if own { "owner:a" } else { "" }, own, false, amount);
+    let before = [row("old", true, "60"), row("old", false, "40")];
+    let after = [
+        row("old", true, "30"),
+        row("old", false, "20"),
+        row("new", true, "25"),
+        row("new", false, "25"),
+    ];
+    let facts = facts("", &before, &after);
+    assert_eq!(effects(&facts, true), [is(Effect::Rule, "-5")]);
+    // Where no rule changed, other lines came that an old one takes.
+    assert_eq!(effects(&facts, false), [is(Effect::Bill, "-5")]);
+}
+
+#[test]
 fn a_resource_or_an_identity_that_changes_hands_is_mapping() {
     let other = [("tagged", "direct", "", false, true, "10")];
     let mine = [("tagged", "direct", "tag:a", true, true, "14")];
