@@ -82,7 +82,7 @@ impl Leader {
                 (&step, Lane::Live),
                 at,
                 Some(from),
-                generation,
+                (generation, generation),
                 &task,
             )
             .await?;

@@ -56,7 +56,7 @@ impl Leader {
                 (&Step::Gather, Lane::Live),
                 at,
                 None,
-                generation,
+                (generation, generation),
                 &task,
             )
             .await?;

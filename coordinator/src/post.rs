@@ -12,6 +12,7 @@ use runtime::bus::{Bus, BusError};
 use runtime::faults::crash_point;
 use runtime::inbox::Delivery;
 use runtime::settings::Settings;
+use runtime::trace::{self, Span};
 
 use crate::CoordinatorError;
 use crate::apply::{Applied, Decoded, Read};
@@ -51,6 +52,14 @@ impl Post {
     pub async fn apply(&mut self, deliveries: Vec<Delivery>) -> Result<(), StateError> {
         let reports: Vec<Decoded> =
             deliveries.iter().map(|delivery| envelope::decode(delivery.payload())).collect();
+        let spans: Vec<Span> = deliveries
+            .iter()
+            .zip(&reports)
+            .map(|(delivery, report)| {
+                let header = report.as_ref().ok().map(|(header, _)| header);
+                Span::of("apply a report", ("", header), delivery.headers())
+            })
+            .collect();
         let read = self.read(&reports).await;
         let (outcomes, after) = match self.leader.apply(reports, read).await {
             Ok(applied) => applied,
@@ -62,11 +71,14 @@ impl Post {
             }
         };
         crash_point("coordinator.applied");
-        for (delivery, outcome) in deliveries.iter().zip(outcomes) {
+        for ((delivery, span), outcome) in deliveries.iter().zip(spans).zip(outcomes) {
             match outcome {
                 Applied::Done => delivery.done().await,
                 Applied::Later => delivery.later(AGAIN).await,
-                Applied::Refused(reason) => self.refuse(delivery, &reason).await,
+                Applied::Refused(reason) => {
+                    span.ended("refused");
+                    self.refuse(delivery, &reason).await;
+                }
             }
         }
         crash_point("coordinator.acknowledged");
@@ -216,8 +228,12 @@ impl Post {
                 tracing::warn!(error = proto::fault::chain(&error), "failed to send an inventory");
                 break;
             }
-            match self.bus.send_task(&task.subject, task.message).await {
+            let sending = self.bus.send_task(&task.subject, task.message);
+            match trace::within(task.trace, sending).await {
                 Ok(_) => {
+                    if let Some((tenant, source)) = &task.gathers {
+                        trace::root(task.trace, "gather", (tenant.as_str(), source.as_str()));
+                    }
                     crash_point("coordinator.task");
                     sent.push(task.subject);
                 }

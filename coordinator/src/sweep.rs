@@ -315,7 +315,8 @@ impl Leader {
             }
         };
         let date = units.first().map(|unit| unit.key.date);
-        let first = one(generations.clone())?;
+        let gathered = units.first().map_or(Generation(0), |unit| unit.gathered);
+        let first = (one(generations.clone())?, gathered);
         let out =
             match StateStore::task_add_in_txn(txn, (&step, lane), at, date, first, &task).await {
                 // No task can carry it: the unit is set aside, and the rest goes on.
@@ -367,7 +368,7 @@ impl Leader {
                 (&step, lane),
                 at,
                 Some(first.unit.date),
-                generation,
+                (generation, first.gathered),
                 &task,
             )
             .await?;
@@ -404,7 +405,7 @@ impl Leader {
                 (&Step::Remove, Lane::Live),
                 at,
                 None,
-                generation,
+                (generation, generation),
                 &task,
             )
             .await?;

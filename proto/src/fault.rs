@@ -37,3 +37,25 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+/// A reason of at most `max` bytes, which are not fewer than 3.
+#[must_use]
+pub fn shortened(reason: &str, max: usize) -> String {
+    if reason.len() <= max {
+        return reason.to_owned();
+    }
+    let end = reason.floor_char_boundary(max - '…'.len_utf8());
+    format!("{}…", &reason[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_reasons_are_cut_between_characters() {
+        assert_eq!(shortened("why", 4_000), "why");
+        let cut = shortened(&"ä".repeat(3_000), 4_000);
+        assert!(cut.len() <= 4_000 && cut.ends_with("ä…"), "{}", cut.len());
+    }
+}

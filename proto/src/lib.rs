@@ -16,6 +16,7 @@
 //! | [`config`] | the canonical, secret-free configuration of a tenant |
 //! | [`envelope`], [`column`] | bytes of a message: header, then columnar body |
 //! | [`subject`] | every stream, subject and consumer name |
+//! | [`trace`] | which trace a piece of work belongs to |
 //! | [`fault`] | what to do with an error: retry, reject, or end the process |
 
 pub mod column;
@@ -39,3 +40,4 @@ pub mod subject;
 pub mod tags;
 pub mod task;
 pub mod time;
+pub mod trace;

@@ -33,6 +33,8 @@ pub struct Asked {
     pub target: String,
     /// The value of `authorization`.
     pub authorization: String,
+    /// What it brought.
+    pub body: Vec<u8>,
 }
 
 impl Asked {
@@ -120,10 +122,11 @@ fn serve(stream: TcpStream, script: &Script, seen: &Mutex<Vec<Asked>>) -> Result
             _ => {}
         }
     }
-    std::io::copy(&mut reader.take(length), &mut std::io::sink())?;
+    let mut body = Vec::new();
+    reader.take(length).read_to_end(&mut body)?;
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let (path, query) = (path.to_owned(), query.to_owned());
-    let asked = Asked { path, query, target: target.clone(), authorization };
+    let asked = Asked { path, query, target: target.clone(), authorization, body };
     seen.lock().unwrap_or_else(PoisonError::into_inner).push(asked.clone());
     let (status, wait, body, length) = match script(&asked) {
         Answer::Json(body) => {

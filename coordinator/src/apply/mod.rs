@@ -303,7 +303,7 @@ impl Leader {
             };
             let task = Task::Commit(Commit { units: group.iter().map(unit).collect() });
             let Some((first, _)) = group.first() else { continue };
-            let (date, generation) = (first.key.date, first.wanted);
+            let (date, generation) = (first.key.date, (first.wanted, first.gathered));
             let step = (&Step::Commit, first.lane());
             let out =
                 StateStore::task_add_in_txn(txn, step, at, Some(date), generation, &task).await;

@@ -32,6 +32,8 @@ pub struct EmissionDue {
     pub rows: i64,
     /// Whether live work or a replay brought it.
     pub lane: Lane,
+    /// The gather that brought its lines.
+    pub gathered: Generation,
 }
 
 impl EmissionDue {
@@ -49,7 +51,7 @@ const TABLES: &str = "pipeline_state p join source_state s using (tenant, source
 /// Of [`TABLES`], what [`due`] reads.
 const COLUMNS: &str = "p.tenant, p.source, e.emitter, t.config_hash, p.date::text, p.visible_generation,
     coalesce(r.generation, 0), coalesce(p.visible_rows, 0), r.generation = p.visible_generation and r.emitter_hash = e.hash,
-    r.bytes, r.hash, p.replay";
+    r.bytes, r.hash, p.replay, coalesce(p.visible_lines_generation, 0)";
 /// Of `pipeline_state p` and `emitters e`: the emitter carries the date.
 pub(super) const IN_LOOKBACK: &str = "in_lookback(p.date, e.lookback_days, e.monthly)";
 /// Of `pipeline_state p`: no file of the source is being taken away. One that is written meanwhile would be taken for it.
@@ -84,6 +86,7 @@ fn due(row: &Row) -> Result<EmissionDue, StateError> {
         },
         rows: row.get(7),
         lane: if row.get(11) { Lane::Replay } else { Lane::Live },
+        gathered: Generation(row.get(12)),
     })
 }
 

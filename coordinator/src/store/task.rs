@@ -7,9 +7,10 @@ use proto::ids::{Attempt, Generation, SourceId, TenantId};
 use proto::subject::{self, Lane, Step};
 use proto::task::Task;
 use proto::time::UnitDate;
+use proto::trace::Trace;
 use runtime::store::StoreError;
 
-use super::{StateError, StateStore, execute, query};
+use super::{StateError, StateStore, execute, parsed, query};
 
 /// A task to publish after the transaction that wrote it has committed.
 #[derive(Debug, Clone)]
@@ -21,6 +22,10 @@ pub struct Outgoing {
     /// Batches of an inventory that are published before it: subject and message. Only the first sending has them: who
     /// then finds them gone fails, and the work is sent anew.
     pub inventory: Vec<(String, Bytes)>,
+    /// Which trace it is part of.
+    pub trace: Trace,
+    /// A new gather of this source, with which its trace begins.
+    pub gathers: Option<(TenantId, SourceId)>,
 }
 
 impl StateStore {
@@ -47,31 +52,34 @@ impl StateStore {
         Ok(Generation(row.get(0)))
     }
 
-    /// Writes a task down. Its own generation is what makes its subject unique.
+    /// Writes a task down. Its own generation is what makes its subject unique; `gathered` is that of the gather whose
+    /// lines it is about.
     pub(crate) async fn task_add_in_txn(
         txn: &Transaction<'_>,
         (step, lane): (&Step, Lane),
         (tenant, source): (&TenantId, &SourceId),
         date: Option<UnitDate>,
-        generation: Generation,
+        (generation, gathered): (Generation, Generation),
         task: &Task,
     ) -> Result<Outgoing, StateError> {
+        let trace = Trace::of_gather(tenant, source, gathered);
+        let gathers = matches!(task, Task::Gather(_)).then(|| (tenant.clone(), source.clone()));
         let subject = subject::task(step, lane, tenant, source, date, generation);
         let header =
             Header::new::<Task>(tenant.clone(), generation, Attempt(0)).of_source(source.clone());
         let message = envelope::encode(&header, task)?;
-        let sql = "insert into tasks (subject, tenant, source, step, generation, message, replay)
-                   values ($1, $2, $3, $4, $5, $6, $7)";
+        let sql = "insert into tasks (subject, tenant, source, step, generation, message, replay, gathered)
+                   values ($1, $2, $3, $4, $5, $6, $7, $8)";
         let replay = lane == Lane::Replay;
         let (tenant, source, step) = (tenant.as_str(), source.as_str(), step.to_string());
         execute(
             txn,
             "write a task",
             sql,
-            &[&subject, &tenant, &source, &step, &generation.0, &message, &replay],
+            &[&subject, &tenant, &source, &step, &generation.0, &message, &replay, &gathered.0],
         )
         .await?;
-        Ok(Outgoing { subject, message: message.into(), inventory: Vec::new() })
+        Ok(Outgoing { subject, message: message.into(), inventory: Vec::new(), trace, gathers })
     }
 
     /// Deletes tasks that no unit, source, driver or emission waits for; gives their subjects.
@@ -121,17 +129,22 @@ impl StateStore {
     /// When Postgres cannot be asked.
     pub async fn tasks_unanswered(&self, seconds: u64) -> Result<Vec<Outgoing>, StateError> {
         let client = self.store.client().await?;
-        let sql = "select subject, message from tasks
+        let sql = "select subject, message, tenant, source, gathered from tasks
                    where sent_at is null or sent_at <= now() - make_interval(secs => $1) order by generation";
         let seconds = f64::from(u32::try_from(seconds).unwrap_or(u32::MAX));
         let failed = || StoreError::sql("list unanswered tasks");
         let statement = client.prepare_cached(sql).await.map_err(failed())?;
         let rows = client.query(&statement, &[&seconds]).await.map_err(failed())?;
-        let outgoing = |row: &deadpool_postgres::tokio_postgres::Row| Outgoing {
-            subject: row.get(0),
-            message: Bytes::from(row.get::<_, Vec<u8>>(1)),
-            inventory: Vec::new(),
+        let outgoing = |row: &deadpool_postgres::tokio_postgres::Row| {
+            let (tenant, source) = (parsed("tenant", row.get(2))?, parsed("source", row.get(3))?);
+            Ok(Outgoing {
+                subject: row.get(0),
+                message: Bytes::from(row.get::<_, Vec<u8>>(1)),
+                inventory: Vec::new(),
+                trace: Trace::of_gather(&tenant, &source, Generation(row.get(4))),
+                gathers: None,
+            })
         };
-        Ok(rows.iter().map(outgoing).collect())
+        rows.iter().map(outgoing).collect()
     }
 }

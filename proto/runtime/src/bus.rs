@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::{
-    self, ErrorCode, context::PublishErrorKind, stream::DirectGetErrorKind,
-};
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::DirectGetErrorKind;
+use async_nats::jetstream::{self, ErrorCode};
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use proto::hash::Hash128;
 use proto::subject::Stream;
+
+use crate::trace;
 
 /// The oldest server that is accepted, see [`check_version`].
 pub const NATS_FLOOR: (u64, u64) = (2, 15);
@@ -160,13 +163,8 @@ impl Bus {
         payload: Bytes,
     ) -> Result<Put, BusError> {
         let failed = |what: String| BusError::Publish { subject: subject.to_owned(), what };
-        let sent = self.jetstream.publish(subject.to_owned(), payload.clone()).await;
-        let acknowledged = match sent {
-            Ok(ack) => ack.await,
-            Err(error) => Err(error),
-        };
-        let error = match acknowledged {
-            Ok(_) => return Ok(Put::Stored),
+        let error = match self.send(subject, payload.clone()).await {
+            Ok(()) => return Ok(Put::Stored),
             Err(error) => error,
         };
         if error.kind() == PublishErrorKind::StreamNotFound {
@@ -183,19 +181,25 @@ impl Bus {
         }
     }
 
+    /// Publishes, with the trace that it is done in, and waits for the acknowledgement.
+    async fn send(&self, subject: &str, payload: Bytes) -> Result<(), PublishError> {
+        let message = PublishMessage::build().payload(payload);
+        let message = match trace::headers() {
+            Some(headers) => message.headers(headers),
+            None => message,
+        };
+        self.jetstream.send_publish(subject.to_owned(), message).await?.await?;
+        Ok(())
+    }
+
     /// Publishes to a subject that may hold many messages and waits for the acknowledgement.
     ///
     /// # Errors
     /// When no acknowledgement came within about a minute.
     pub async fn append(&self, subject: &str, payload: Bytes) -> Result<(), BusError> {
         let send = || async {
-            let sent = self.jetstream.publish(subject.to_owned(), payload.clone()).await;
-            let acknowledged = match sent {
-                Ok(ack) => ack.await,
-                Err(error) => Err(error),
-            };
-            let error = match acknowledged {
-                Ok(_) => return Ok(()),
+            let error = match self.send(subject, payload.clone()).await {
+                Ok(()) => return Ok(()),
                 Err(error) => error,
             };
             if error.kind() == PublishErrorKind::StreamNotFound {
@@ -249,7 +253,7 @@ fn patience() -> ExponentialBuilder {
         .with_total_delay(Some(Duration::from_secs(45)))
 }
 
-fn is_already_there(error: &jetstream::context::PublishError) -> bool {
+fn is_already_there(error: &PublishError) -> bool {
     let source = std::error::Error::source(error);
     let code =
         source.and_then(|e| e.downcast_ref::<jetstream::Error>()).map(jetstream::Error::error_code);

@@ -30,6 +30,11 @@ impl Delivery {
     pub fn subject(&self) -> &str {
         &self.0.subject
     }
+    /// What it carries beside its bytes.
+    #[must_use]
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        self.0.headers.as_ref()
+    }
     /// Its effect is durable.
     pub async fn done(&self) {
         self.acknowledge(AckKind::Ack).await;

@@ -14,6 +14,7 @@
 //! | [`keeper`] | starting actors |
 //! | [`faults`] | where tests make a process fail on purpose |
 //! | [`observe`] | metrics, and whether the process is alive and ready |
+//! | [`trace`] | spans for an OpenTelemetry collector |
 
 pub mod bus;
 pub mod data;
@@ -28,4 +29,5 @@ pub mod refused;
 pub mod settings;
 pub mod store;
 pub mod streams;
+pub mod trace;
 pub mod worker;

@@ -13,6 +13,7 @@ use crate::data::Configs;
 use crate::observe::{Observe, server};
 use crate::settings::{Given, Settings, SettingsError};
 use crate::store::{Store, StoreError};
+use crate::trace;
 
 /// Settings are wrong.
 pub const EXIT_SETTINGS: u8 = 64;
@@ -123,6 +124,7 @@ where
         Err(error) => return failed(&error.into()),
     };
     telemetry(settings.log_json);
+    let traces = trace::start(role);
     crate::panics::end_process();
     let system = actix::System::with_tokio_rt(|| {
         let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -155,6 +157,7 @@ where
         }
         ended
     });
+    traces.end();
     // Threads may still be at work that was given up, such as reading a file: dropped, the runtime would wait for them.
     std::mem::forget(system);
     match ended {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream::{AckKind, Message};
 use bytes::Bytes;
 use proto::envelope::{self, EnvelopeError, Header};
+use proto::fault::shortened;
 use proto::ids::{Attempt, Generation, SourceId, TenantId};
 use proto::report::{Failed, FailureClass, Report};
 use proto::subject::{self, Lane, Queue, Step, Stream, consumer};
@@ -24,6 +25,7 @@ use crate::data::{Configs, DataError};
 use crate::faults::crash_point;
 use crate::observe::{Observe, counts};
 use crate::process::{Process, ProcessError, Shutdown};
+use crate::trace::Span;
 
 /// A task that advances says so this often while it may be silent for.
 const PROGRESS_PER_PATIENCE: u32 = 4;
@@ -72,6 +74,7 @@ pub struct TaskContext {
     source: SourceId,
     step: String,
     observe: Observe,
+    span: Span,
 }
 
 impl TaskContext {
@@ -96,14 +99,14 @@ impl TaskContext {
         let payload = if let Report::Failed(failed) = report
             && failed.reason.len() > REASON_BYTES_MAX
         {
-            let reason = shortened(&failed.reason);
+            let reason = shortened(&failed.reason, REASON_BYTES_MAX);
             envelope::encode(&header, &Report::Failed(Failed { reason, ..failed.clone() }))?
         } else {
             envelope::encode(&header, report)?
         };
-        self.bus
-            .append(&subject::report(&self.header.tenant, &self.source), Bytes::from(payload))
-            .await?;
+        let to = subject::report(&self.header.tenant, &self.source);
+        // Some report from tasks of their own.
+        self.span.run(self.bus.append(&to, Bytes::from(payload))).await?;
         self.observe.metrics.counted(&self.step, &counts::out(report));
         Ok(())
     }
@@ -306,7 +309,10 @@ impl Desk {
         let metrics = self.observe.metrics.clone();
         metrics.task_started(&step, deliveries > 1);
         let started = Instant::now();
-        let outcome = self.work(worker, &step, &message, deliveries).await;
+        let header = envelope::decode_header(&message.payload).ok().map(|(header, _)| header);
+        let span = Span::of("do", (&step, header.as_ref()), message.headers.as_ref());
+        let outcome = span.run(self.work(worker, (&step, &span), &message, deliveries)).await;
+        span.ended(outcome);
         metrics.task_ended(&step, outcome, started.elapsed());
     }
 
@@ -314,7 +320,7 @@ impl Desk {
     async fn work<W: Worker>(
         self,
         worker: W,
-        step: &str,
+        (step, span): (&str, &Span),
         message: &Message,
         deliveries: i64,
     ) -> &'static str {
@@ -339,6 +345,7 @@ impl Desk {
             header,
             step: step.to_owned(),
             observe: self.observe,
+            span: span.clone(),
         };
         let units = units_of(&task);
         let inputs = counts::inputs(&task);
@@ -354,7 +361,7 @@ impl Desk {
         let reports = match outcome {
             Ok(reports) => reports,
             Err(mut error) => {
-                error.reason = shortened(&error.reason);
+                error.reason = shortened(&error.reason, REASON_BYTES_MAX);
                 let (tenant, source) = (context.tenant(), context.source());
                 tracing::warn!(%tenant, %source, generation = context.header.generation.0, class = ?error.class, reason = error.reason, "task failed");
                 if error.class == FailureClass::Transient && deliveries < DELIVERIES_BEFORE_REPORT {
@@ -474,26 +481,5 @@ fn units_of(task: &Task) -> Vec<(UnitDate, Generation)> {
         Task::Allocate(task) => task.units.iter().map(|u| (u.date, u.generation)).collect(),
         Task::Commit(task) => task.units.iter().map(|u| (u.date, u.generation)).collect(),
         Task::Emit(task) => task.units.iter().map(|u| (u.date, u.generation)).collect(),
-    }
-}
-
-/// A reason of at most [`REASON_BYTES_MAX`] bytes.
-fn shortened(reason: &str) -> String {
-    if reason.len() <= REASON_BYTES_MAX {
-        return reason.to_owned();
-    }
-    let end = reason.floor_char_boundary(REASON_BYTES_MAX - '…'.len_utf8());
-    format!("{}…", &reason[..end])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_reasons_are_cut_between_characters() {
-        assert_eq!(shortened("why"), "why");
-        let cut = shortened(&"ä".repeat(3_000));
-        assert!(cut.len() <= REASON_BYTES_MAX && cut.ends_with("ä…"), "{}", cut.len());
     }
 }
