@@ -228,12 +228,12 @@ impl Post {
                 tracing::warn!(error = proto::fault::chain(&error), "failed to send an inventory");
                 break;
             }
+            if let Some((tenant, source)) = &task.gathers {
+                trace::root(task.trace, "gather", (tenant.as_str(), source.as_str()));
+            }
             let sending = self.bus.send_task(&task.subject, task.message);
             match trace::within(task.trace, sending).await {
                 Ok(_) => {
-                    if let Some((tenant, source)) = &task.gathers {
-                        trace::root(task.trace, "gather", (tenant.as_str(), source.as_str()));
-                    }
                     crash_point("coordinator.task");
                     sent.push(task.subject);
                 }

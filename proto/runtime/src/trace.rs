@@ -2,8 +2,9 @@
 //!
 //! Whose trace it is travels in the NATS header `traceparent` (W3C Trace Context) of every message that is published
 //! within a span or a trace. The standard variables set it up: `OTEL_EXPORTER_OTLP_ENDPOINT` says where spans go and
-//! switches them on, `OTEL_TRACES_SAMPLER` how many, `OTEL_SERVICE_NAMESPACE` and the rest of
-//! `OTEL_RESOURCE_ATTRIBUTES` what they are of.
+//! switches them on, `OTEL_RESOURCE_ATTRIBUTES` what they are of, `OTEL_TRACES_SAMPLER=traceidratio` with
+//! `OTEL_TRACES_SAMPLER_ARG` which part of the traces: every process judges by the trace's id, and so alike. Samplers that
+//! go by the parent leave out roots alone, for whoever sends a task does not know whether its root was taken.
 
 #[cfg(not(feature = "otlp"))]
 pub use idle::{Span, Traces, headers, root, start, within};
