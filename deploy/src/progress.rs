@@ -10,8 +10,10 @@ use postgres::Client;
 
 use crate::store::{self, Progress};
 
-/// Between two looks, at least; and so many times as long as a look took, for every date is counted in one.
+/// Between two looks, at least and at most; between these, so many times as long as a look took, for every date is
+/// counted in one.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_MAX: Duration = Duration::from_secs(10);
 const LOOK_SHARE: u32 = 50;
 /// Between two lines where there is no terminal.
 const SAY_EVERY: Duration = Duration::from_secs(5);
@@ -36,7 +38,7 @@ pub fn watch(database_url: &str, run: &str) -> Watching {
         while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
             let asked = Instant::now();
             look(&mut client, &url, &run, &mut screen);
-            pause = LOOK_EVERY.max(asked.elapsed() * LOOK_SHARE);
+            pause = asked.elapsed().saturating_mul(LOOK_SHARE).clamp(LOOK_EVERY, LOOK_MAX);
         }
         look(&mut client, &url, &run, &mut screen);
         screen.end();
