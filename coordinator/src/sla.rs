@@ -1,10 +1,11 @@
-//! Watches that dates are visible when they are to be, and records once which were not.
+//! Watches that dates are visible when they are to be, and records once which were not, and how late they came.
 
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Transaction;
 use proto::config::Sla;
 use proto::ids::{SourceId, TenantId};
+use proto::time::UnitDate;
 
 use crate::domain::sla;
 use crate::leader::Leader;
@@ -25,9 +26,6 @@ impl Leader {
             return Ok(());
         }
         self.sla_looked = Some(Instant::now());
-        for came in StateStore::sla_came_in_txn(txn).await? {
-            tracing::info!(unit = %came.key, late_seconds = came.seconds, "a date came late");
-        }
         for due in StateStore::sla_due_in_txn(txn, SOURCES_MAX).await? {
             let at = (&due.tenant, &due.source);
             let Some(sla) = self.sla(at) else { continue };
@@ -37,6 +35,18 @@ impl Leader {
             }
         }
         StateStore::sla_forget_in_txn(txn, FORGET_MAX).await
+    }
+
+    /// Of dates that became visible: how late those are that were to be so before.
+    pub(crate) async fn sla_came(
+        txn: &Transaction<'_>,
+        at: (&TenantId, &SourceId),
+        dates: &[UnitDate],
+    ) -> Result<(), StateError> {
+        for came in StateStore::sla_came_in_txn(txn, at, dates).await? {
+            tracing::info!(unit = %came.key, late_seconds = came.seconds, "a date came late");
+        }
+        Ok(())
     }
 
     fn sla(&self, (tenant, source): (&TenantId, &SourceId)) -> Option<&Sla> {

@@ -354,6 +354,7 @@ impl Leader {
         }
         StateStore::units_event_in_txn(txn, at, &visible, UnitEvent::Committed).await?;
         StateStore::units_settled_in_txn(txn, at, &visible).await?;
+        Self::sla_came(txn, at, &visible).await?;
         after.visible += generations.len() as u64;
         StateStore::units_emitted_in_txn(txn, at, counted.dates()).await?;
         StateStore::run_units_in_txn(txn, &self.run, generations.len()).await?;

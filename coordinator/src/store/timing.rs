@@ -8,6 +8,7 @@ use proto::config::{Schedule, Timing};
 use proto::ids::{SourceId, TenantId, UnitKey};
 use proto::time::UnitDate;
 
+use super::units::texts;
 use super::{StateError, StateStore, execute, parsed, query, unit_key};
 use crate::domain::schedule::next_gather;
 use crate::domain::sla::{self, Due};
@@ -143,18 +144,21 @@ impl StateStore {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Notes of dates that were not visible in time that they are by now.
+    /// Notes of those of some dates, visible now, that were not in time how late they came.
     pub(crate) async fn sla_came_in_txn(
         txn: &Transaction<'_>,
+        (tenant, source): Source<'_>,
+        dates: &[UnitDate],
     ) -> Result<Vec<CameLate>, StateError> {
         let sql = format!(
             "update sla_breaches b set visible_at = {FIRST_VISIBLE} from pipeline_state p
-             where b.visible_at is null and p.tenant = b.tenant and p.source = b.source and p.date = b.date
-               and p.visible_generation > 0
+             where b.tenant = $1 and b.source = $2 and b.date = any($3::text[]::date[]) and b.visible_at is null
+               and p.tenant = b.tenant and p.source = b.source and p.date = b.date and p.visible_generation > 0
              returning b.tenant, b.source, b.date::text, extract(epoch from b.late)::int8"
         );
         let late = |row: &Row| Ok(CameLate { key: unit_key(row)?, seconds: row.get(3) });
-        query(txn, "note dates that came late", &sql, &[]).await?.iter().map(late).collect()
+        let values: [&(dyn ToSql + Sync); 3] = [&tenant.as_str(), &source.as_str(), &texts(dates)];
+        query(txn, "note dates that came late", &sql, &values).await?.iter().map(late).collect()
     }
 
     /// Forgets up to `limit` breaches that nobody asks for any more: older than runs are kept.

@@ -76,7 +76,7 @@ update source_state set settled_run = 'run', done_at = now(), done_generation = 
 select setval('generation_seq', 1000)";
 
 /// Indexes that hold what something is to be done with, and nothing else.
-const SMALL: [&str; 13] = [
+const SMALL: [&str; 12] = [
     "pipeline_state_unsettled",
     "pipeline_state_task",
     "pipeline_state_unemitted",
@@ -89,7 +89,6 @@ const SMALL: [&str; 13] = [
     "run_units_open",
     "run_units_of_open_run",
     "pipeline_runs_open",
-    "sla_breaches_open",
 ];
 
 #[test]
