@@ -1,3 +1,3 @@
--- A day without lines stays late for good: those of the last days are found by their time, however many there are.
+-- A day without lines stays late for good. What is late is found by when it was recorded (sla_breaches_recorded), and what
+-- comes by its key.
 drop index sla_breaches_open;
-create index sla_breaches_open on sla_breaches (due_at) where visible_at is null;

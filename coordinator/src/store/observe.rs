@@ -135,7 +135,7 @@ impl StateStore {
     pub async fn observed_breaches(&self) -> Result<Vec<(String, String, f64)>, StateError> {
         let sql = format!(
             "select b.tenant, b.source, count(*)::float8 from sla_breaches b join source_state s using (tenant, source)
-             where b.visible_at is null and b.due_at > now() - interval '7 days' and s.in_force and s.sla is not null
+             where b.visible_at is null and b.recorded_at > now() - interval '7 days' and s.in_force and s.sla is not null
              group by 1, 2 order by 3 desc, 1, 2 limit {SOURCES_MAX}"
         );
         self.observed_sources(&sql).await
